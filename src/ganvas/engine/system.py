@@ -1,0 +1,101 @@
+"""The contract between a GAN and the training loop.
+
+A system yields, for every step, the updates that its paper's algorithm makes. The loop knows nothing
+else about it, so a new system never touches the loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+Batch = dict[str, Tensor]
+"""Named tensors of one micro-batch: `image` (B, C, H, W) in [-1, 1], `label` (B,) int64, ...
+
+Every update of a step receives the same dictionaries, so a system may leave a tensor in one for a later
+update of the same step (pix2pix reuses its fakes; the key is the system's own).
+"""
+
+Terms = dict[str, Tensor]
+"""Named, already weighted, scalar losses; their sum is what an update minimises."""
+
+
+@dataclass(frozen=True)
+class Update:
+    """One optimiser step: minimise the sum of `loss`'s terms over the parameters of `networks`.
+
+    Attributes:
+        name: Key of the optimiser in `System.optimizers()` and prefix in the log, such as `discriminator`.
+        networks: The networks whose parameters move; all others are frozen while `loss` runs.
+        loss: Terms of one micro-batch. Each is a mean over the micro-batch, so that micro-batches average.
+        repeats: How often the update is made; every repeat after the first draws a fresh batch.
+    """
+
+    name: str
+    networks: tuple[nn.Module, ...]
+    loss: Callable[[Batch], Terms]
+    repeats: int = 1
+
+
+class System(nn.Module):
+    """A generative adversarial network: its networks, its losses, its schedule.
+
+    The only base class, one level deep. Subclasses take their `Config` alone in `__init__`.
+    Everything that must survive a restart is a parameter or a registered buffer.
+    """
+
+    needs: frozenset[str] = frozenset({"image"})
+    """Batch keys the system requires; checked against the data before the first step."""
+
+    def updates(self, step: int) -> Iterable[Update | tuple[Update, ...]]:
+        """The updates of one step, in order.
+
+        A tuple of updates is simultaneous: all gradients are taken before any of its optimisers moves
+        (Goodfellow et al. 2014, published code). Its members have `repeats == 1`.
+        """
+        raise NotImplementedError
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        """New optimisers, one for each update's name. Called once, after the system is on its device."""
+        raise NotImplementedError
+
+    def schedule(self, step: int, optimizers: Mapping[str, Optimizer]) -> None:
+        """Set learning rates or momenta for this step, as a pure function of `step`. Default: constant."""
+
+    def averaged(self) -> dict[str, nn.Module]:
+        """The networks of which an exponential moving average is kept; sampling uses the average."""
+        return {}
+
+    def prepare_sampling(self) -> None:
+        """Called once whenever other weights are put in place to sample from, in eval mode and without gradients.
+
+        Batch-norm generators re-estimate their statistics here.
+        """
+
+    def sample(self, seeds: Sequence[int], conditions: Batch, truncation: float | None = None) -> Tensor:
+        """Pictures, one for each seed, the same for the same seed however many are asked for.
+
+        Args:
+            seeds: One integer >= 0 a picture.
+            conditions: What the pictures are conditioned on, each (B, ...) with B = len(seeds): `label`,
+                later `source`, `text`, ... A missing one is chosen by the system (labels in turn).
+            truncation: Latents are drawn from a normal cut off at +-truncation (Brock et al. 2019, section 3.1);
+                None cuts off nothing.
+
+        Returns:
+            (B, C, H, W), float32, in [-1, 1], on the system's device.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named, complete setting of a system: what to build, how to train it, how to read its pictures."""
+
+    config: Any
+    training: Any
+    data: Any

@@ -1,0 +1,242 @@
+"""The adversarial loss: a discriminator, an objective, and whatever is put on top of the two.
+
+It knows nothing of ganvas' training loop. In a plain PyTorch loop, with a generator of one's own:
+
+    >>> import torch
+    >>> from ganvas.discriminators.unet import UNetDiscriminator
+    >>> from ganvas.losses import AdversarialLoss
+    >>> generator = torch.nn.Sequential(torch.nn.Linear(8, 3 * 32 * 32), torch.nn.Unflatten(1, (3, 32, 32)))
+    >>> discriminator = UNetDiscriminator(32, width=4)
+    >>> loss = AdversarialLoss(discriminator, "hinge", cutmix=0.5, consistency=1.0)
+    >>> d_optimizer = torch.optim.Adam(discriminator.parameters(), 1e-3, betas=(0.0, 0.99))
+    >>> g_optimizer = torch.optim.Adam(generator.parameters(), 1e-3, betas=(0.0, 0.99))
+    >>> for real in [torch.rand(4, 3, 32, 32) * 2 - 1] * 2:
+    ...     fake = generator(torch.randn(4, 8))
+    ...     d_optimizer.zero_grad()
+    ...     sum(loss.discriminator_terms(real, fake).values()).backward()
+    ...     d_optimizer.step()
+    ...     g_optimizer.zero_grad()
+    ...     sum(loss.generator_terms(fake).values()).backward()
+    ...     g_optimizer.step()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ganvas.discriminators import Condition, Verdict
+from ganvas.losses.cutmix import cutmix_mask, mix
+from ganvas.losses.objectives import ObjectiveName, objective
+from ganvas.losses.penalties import Discriminator, gradient_penalty, zero_centred_penalty
+from ganvas.nn.dtypes import at_least_float32
+from ganvas.nn.weights import update_scope, weight_scope
+
+Images = Float[Tensor, "B C H W"]
+Terms = dict[str, Tensor]
+
+
+class AdversarialLoss(nn.Module):
+    """What a discriminator and a generator minimise against each other.
+
+    Every head of the discriminator counts equally; the loss of a head is the mean over its logits, one a picture, a
+    patch or a pixel. Terms are named after the heads, weighted, scalar, float32, and meant to be added.
+
+    The discriminator is held, not registered: `parameters()` and `state_dict()` of the loss are its own, so that a
+    model that holds both saves the discriminator once. The one thing it has to keep is how often it was called.
+
+    Args:
+        discriminator: Pictures (B, C, H, W) and a condition in, a `Verdict` out.
+        objective: See `ganvas.losses.objectives`.
+        cutmix: Probability of a CutMix step, p_mix (Schönfeld et al. 2020, section 3.2); 0 is none. Needs a head with
+            a logit for every pixel.
+        cutmix_loss: Weight of the CutMix term; 0 leaves the consistency term alone.
+        cutmix_mode: `replace`: a CutMix step has the CutMix and consistency terms only (published for FFHQ and
+            COCO-Animals); `add`: they are added to the ordinary ones (published for CelebA).
+        cutmix_warmup: Steps over which `replace` raises p_mix, and `add` the weight of the CutMix term on heads that
+            judge the whole picture, from 0.
+        consistency: Weight of the consistency term, lambda (eq. 9).
+        r1: Weight gamma of the gradient penalty on real pictures (Mescheder et al. 2018).
+        r2: The same on generated pictures.
+        gradient_penalty: Weight of the penalty on the gradient norm between them (Gulrajani et al. 2017).
+        penalty_every: Penalties are computed every so many steps, and weighted so much more (Karras et al. 2020).
+        augment: Applied to real and generated pictures before the discriminator, such as `ganvas.augment.DiffAugment`.
+        discriminator_weight: Factor on the discriminator's adversarial terms (one half in several papers' code).
+        generator_weight: Factor on the generator's.
+
+    Raises:
+        ValueError: An unknown objective or mode, an impossible value, or CutMix with a relativistic objective.
+    """
+
+    calls: Tensor
+    discriminator: Discriminator
+    augment: Callable[[Images], Images]
+
+    def __init__(
+        self,
+        discriminator: nn.Module,
+        objective: ObjectiveName = "non-saturating",
+        *,
+        cutmix: float = 0.0,
+        cutmix_loss: float = 1.0,
+        cutmix_mode: Literal["replace", "add"] = "replace",
+        cutmix_warmup: int = 0,
+        consistency: float = 0.0,
+        r1: float = 0.0,
+        r2: float = 0.0,
+        gradient_penalty: float = 0.0,
+        penalty_every: int = 1,
+        augment: Callable[[Images], Images] | None = None,
+        discriminator_weight: float = 1.0,
+        generator_weight: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.objective = _objective(objective)
+        if not 0 <= cutmix <= 1:
+            raise ValueError(f"cutmix is a probability between 0 and 1, not {cutmix}")
+        if cutmix_mode not in ("replace", "add"):
+            raise ValueError(f"cutmix_mode is 'replace' or 'add', not {cutmix_mode!r}")
+        if penalty_every < 1:
+            raise ValueError(f"penalty_every is a number of steps from 1 up, not {penalty_every}")
+        if cutmix and self.objective.relative:
+            raise ValueError("CutMix needs an objective that judges pictures one by one, which relativistic does not")
+        self.__dict__["discriminator"] = discriminator  # held without being registered, see above
+        self.cutmix, self.cutmix_loss, self.cutmix_mode = cutmix, cutmix_loss, cutmix_mode
+        self.cutmix_warmup, self.consistency = cutmix_warmup, consistency
+        self.r1, self.r2, self.gradient_penalty, self.penalty_every = r1, r2, gradient_penalty, penalty_every
+        self.augment = augment or (lambda images: images)
+        self.discriminator_weight, self.generator_weight = discriminator_weight, generator_weight
+        # Batch norm couples the pictures of a forward pass: real and generated ones then go in separately.
+        batch_norm = nn.modules.batchnorm._BatchNorm
+        self._together = not any(isinstance(module, batch_norm) for module in discriminator.modules())
+        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
+
+    def discriminator_terms(
+        self, real: Images, fake: Images, condition: Condition | None = None, *, step: int | None = None
+    ) -> Terms:
+        """What the discriminator minimises.
+
+        Args:
+            real: Real pictures, (B, C, H, W) in [-1, 1].
+            fake: Generated ones of the same shape; no gradient flows into them.
+            condition: Of both.
+            step: Number of the step, for warm-up and lazy penalties; calls are counted without it.
+
+        Returns:
+            A term for each head; `cutmix_HEAD`, `consistency`, `r1`, `r2`, `gradient_penalty` where they are due.
+
+        Raises:
+            ValueError: CutMix with a discriminator that has no logit for every pixel.
+        """
+        if step is None:
+            step = int(self.calls)
+            self.calls += 1
+        real, fake = self.augment(real), self.augment(fake.detach())
+        warm = min(1.0, step / self.cutmix_warmup) if self.cutmix_warmup else 1.0
+        probability = self.cutmix * (warm if self.cutmix_mode == "replace" else 1.0)
+        mixed = probability > 0 and torch.rand(()).item() < probability  # drawn on the CPU: no device is waited for
+        with update_scope(), weight_scope():
+            terms: Terms
+            if mixed:
+                terms = self._mixed_terms(real, fake, condition, warm)
+            else:
+                terms = self._plain_terms(*self._judge([real, fake], condition))
+            return terms | self._penalties(real, fake, condition, step)
+
+    def generator_terms(self, fake: Images, condition: Condition | None = None, real: Images | None = None) -> Terms:
+        """What the generator minimises; gradients reach it through `fake`.
+
+        Args:
+            fake: Generated pictures, (B, C, H, W) in [-1, 1].
+            condition: Of the pictures.
+            real: Real pictures, which a relativistic objective compares with.
+
+        Raises:
+            ValueError: The objective is relativistic and `real` is missing.
+        """
+        fake = self.augment(fake)
+        with update_scope(), weight_scope():
+            if not self.objective.relative:
+                (verdict,) = self._judge([fake], condition)
+                logits = verdict.heads
+            elif real is None:
+                raise ValueError("a relativistic objective needs generator_terms(..., real=real)")
+            else:
+                judged = self._judge([fake, self.augment(real)], condition)
+                logits = {name: judged[0].heads[name] - judged[1].heads[name] for name in judged[0].heads}
+        return {
+            name: self.generator_weight * self.objective.generator(at_least_float32(head)).mean()
+            for name, head in logits.items()
+        }
+
+    def _judge(self, groups: list[Images], condition: Condition | None) -> list[Verdict]:
+        """The verdict on each group of B pictures; in one forward pass where that changes nothing."""
+        if not self._together or len(groups) == 1:
+            return [self.discriminator(images, condition) for images in groups]
+        repeated = None if condition is None else condition.repeated(len(groups))
+        verdict: Verdict = self.discriminator(torch.cat(groups), repeated)
+        return verdict.split([len(images) for images in groups])
+
+    def _plain_terms(self, real: Verdict, fake: Verdict) -> Terms:
+        terms = {}
+        for name in real.heads:
+            on_real, on_fake = at_least_float32(real.heads[name]), at_least_float32(fake.heads[name])
+            if self.objective.relative:
+                loss = self.objective.real(on_real - on_fake).mean()
+            else:
+                loss = self.objective.real(on_real).mean() + self.objective.fake(on_fake).mean()
+            terms[name] = self.discriminator_weight * loss
+        return terms
+
+    def _mixed_terms(self, real: Images, fake: Images, condition: Condition | None, warm: float) -> Terms:
+        """CutMix and consistency (Schönfeld et al. 2020, section 3.2), with the ordinary terms in mode `add`."""
+        mask = cutmix_mask(len(real), real.shape[2], real.shape[3], real.device)
+        groups = [mix(real, fake, mask)]
+        adding = self.cutmix_mode == "add"
+        if adding or self.consistency:
+            groups += [real, fake]
+        verdicts = self._judge(groups, condition)
+        per_pixel = [name for name, head in verdicts[0].heads.items() if head.shape == mask.shape]
+        if not per_pixel:
+            raise ValueError("CutMix needs a discriminator with a logit for every pixel, such as the U-Net's")
+        terms = self._plain_terms(verdicts[1], verdicts[2]) if adding else {}
+        for name, head in verdicts[0].heads.items():
+            logits = at_least_float32(head)
+            if name in per_pixel:  # the decoder's target is the mask
+                loss = torch.where(mask.bool(), self.objective.real(logits), self.objective.fake(logits)).mean()
+            else:  # as a whole a mixed picture is fake, however little of it is
+                loss = self.objective.fake(logits).mean() * (warm if adding else 1.0)
+            if self.cutmix_loss:
+                terms[f"cutmix_{name}"] = self.cutmix_loss * loss
+        if self.consistency:  # eq. 8, on logits; the gradient flows through both sides
+            losses = [
+                F.mse_loss(
+                    at_least_float32(verdicts[0].heads[name]),
+                    mix(at_least_float32(verdicts[1].heads[name]), at_least_float32(verdicts[2].heads[name]), mask),
+                )
+                for name in per_pixel
+            ]
+            terms["consistency"] = self.consistency * torch.stack(losses).mean()
+        return terms
+
+    def _penalties(self, real: Images, fake: Images, condition: Condition | None, step: int) -> Terms:
+        if step % self.penalty_every:
+            return {}
+        terms = {}
+        if self.r1:
+            terms["r1"] = self.r1 * zero_centred_penalty(self.discriminator, real, condition)
+        if self.r2:
+            terms["r2"] = self.r2 * zero_centred_penalty(self.discriminator, fake, condition)
+        if self.gradient_penalty:
+            terms["gradient_penalty"] = self.gradient_penalty * gradient_penalty(
+                self.discriminator, real, fake, condition
+            )
+        return {name: self.penalty_every * term for name, term in terms.items()}
+
+
+_objective = objective  # the argument of the same name hides the function in __init__

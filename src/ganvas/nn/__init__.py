@@ -1,0 +1,1 @@
+"""Layers and blocks that two or more systems share."""

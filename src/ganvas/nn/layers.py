@@ -1,0 +1,74 @@
+"""Convolution and linear layers with optional spectral norm, and convolutions that change the resolution by two."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ganvas.nn.folding import fold_down, fold_up, upsample_nearest
+from ganvas.nn.weights import SpectralNorm, effective_weight, is_reference
+
+
+class Conv2d(nn.Conv2d):
+    """Square convolution of stride 1 that keeps the size, with optional spectral norm (Miyato et al. 2018).
+
+    Args:
+        inputs: Channels in.
+        outputs: Channels out.
+        kernel: Odd side of the kernel, pixels.
+        spectral: Divide the weight by its largest singular value.
+        bias: Add a bias to every output channel.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int = 3, *, spectral: bool = False, bias: bool = True
+    ) -> None:
+        super().__init__(inputs, outputs, kernel, padding=kernel // 2, bias=bias)
+        self.norm = SpectralNorm(self.weight) if spectral else None
+
+    def forward(self, x: Float[Tensor, "B I H W"]) -> Float[Tensor, "B O H W"]:
+        """Convolve."""
+        return F.conv2d(x, effective_weight(self, self.weight, self.norm), self.bias, padding=self.padding)
+
+    def upsampled(self, x: Float[Tensor, "B I H W"]) -> Float[Tensor, "B O 2*H 2*W"]:
+        """Nearest-neighbour doubling, then the convolution; folded into one operation where that is faster."""
+        if self.kernel_size == (1, 1) and not is_reference():
+            return upsample_nearest(self(x))  # the two commute: a quarter of the multiplications
+        if not _worth_folding(self, x.shape[-2] * x.shape[-1]):
+            return self(upsample_nearest(x))
+        kernel = effective_weight(self, self.weight, self.norm, fold_up)
+        return F.conv_transpose2d(x, kernel, self.bias, stride=2, padding=1)
+
+    def downsampled(self, x: Float[Tensor, "B I H W"]) -> Float[Tensor, "B O H//2 W//2"]:
+        """The convolution, then 2x2 average pooling; folded into one operation where that is faster."""
+        if self.kernel_size == (1, 1) and not is_reference():
+            return self(F.avg_pool2d(x, 2))
+        if not _worth_folding(self, x.shape[-2] * x.shape[-1] // 4):
+            return F.avg_pool2d(self(x), 2)
+        kernel = effective_weight(self, self.weight, self.norm, fold_down)
+        return F.conv2d(x, kernel, self.bias, stride=2, padding=1)
+
+
+def _worth_folding(conv: Conv2d, pixels: int) -> bool:
+    """Folding makes the kernel 16/9 as large and costs passes over it: not where the picture is smaller than that."""
+    return conv.kernel_size == (3, 3) and pixels >= 64 and not is_reference()
+
+
+class Linear(nn.Linear):
+    """Linear layer with optional spectral norm (Miyato et al. 2018).
+
+    Args:
+        inputs: Features in.
+        outputs: Features out.
+        spectral: Divide the weight by its largest singular value.
+        bias: Add a bias.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, spectral: bool = False, bias: bool = True) -> None:
+        super().__init__(inputs, outputs, bias=bias)
+        self.norm = SpectralNorm(self.weight) if spectral else None
+
+    def forward(self, x: Float[Tensor, "... I"]) -> Float[Tensor, "... O"]:
+        """Multiply and add."""
+        return F.linear(x, effective_weight(self, self.weight, self.norm), self.bias)

@@ -1,0 +1,67 @@
+"""Batch norm whose gain and bias depend on a code, and fresh statistics for sampling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class ModulatedBatchNorm(nn.Module):
+    """Batch norm, then `x * (1 + gain(code)) + bias(code)`, then ReLU.
+
+    With class embeddings it is conditional batch norm (de Vries et al. 2017); with the latent as code it is
+    self-modulation (Chen et al. 2019, arXiv 1810.01365, eq. 2).
+
+    Args:
+        channels: Of the feature maps.
+        gain: Maps a code to (B, C).
+        bias: Maps a code to (B, C).
+    """
+
+    def __init__(self, channels: int, gain: nn.Module, bias: nn.Module) -> None:
+        super().__init__()
+        self.batch_norm = nn.BatchNorm2d(channels, affine=False)
+        self.gain, self.bias = gain, bias
+
+    def forward(self, x: Float[Tensor, "B C H W"], code: Tensor) -> Float[Tensor, "B C H W"]:
+        """Normalise, modulate by `code` (B, ...), rectify."""
+        x = self.batch_norm(x)
+        gain = 1 + self.gain(code).to(x.dtype)
+        bias = self.bias(code).to(x.dtype)
+        return F.relu(torch.addcmul(bias[:, :, None, None], x, gain[:, :, None, None]), inplace=True)
+
+
+def refresh_batch_norm(network: nn.Module, run: Callable[[], object], batches: int) -> None:
+    """Estimate the running statistics of all batch norms anew, as the plain average over some batches.
+
+    The statistics kept during training belong to weights that have moved since, and to none at all where the
+    weights are a moving average (Brock et al. 2019, appendix B: "standing statistics").
+
+    Args:
+        network: Whose batch norms are meant; its mode is put back.
+        run: One forward pass on a fresh batch.
+        batches: How many of them.
+    """
+    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    norms = [norm for norm in norms if norm.track_running_stats]
+    if not norms:
+        return
+    modes = [(module, module.training) for module in network.modules()]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a cumulative average
+        norm.train()
+    try:
+        with torch.no_grad():
+            for _ in range(batches):
+                run()
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        for module, mode in modes:
+            module.training = mode
