@@ -1,0 +1,54 @@
+"""Reading pictures, keeping them prepared, and sampling batches from them.
+
+    open_data(SRC) -> Prepared -> Sampler -> {"image": (B, C, H, W) in [-1, 1], "label": (B,)}
+
+`source.py` says what a source is, `folder.py`, `archive.py` and each file in `builtin/` are one kind each;
+`decode.py` turns bytes into a square picture, `store.py` is the format on disk, `prepare.py` the cache,
+`sampler.py` what a training step calls.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ganvas.data.check import Report, check_data
+    from ganvas.data.options import DataOptions
+    from ganvas.data.prepare import open_data, prepare_data
+    from ganvas.data.sampler import Sampler
+    from ganvas.data.source import Item, Problem, Source
+    from ganvas.data.store import Prepared
+
+__all__ = [
+    "DataOptions",
+    "Item",
+    "Prepared",
+    "Problem",
+    "Report",
+    "Sampler",
+    "Source",
+    "check_data",
+    "open_data",
+    "prepare_data",
+]
+
+_HOME = {
+    "DataOptions": "options",
+    "Item": "source",
+    "Prepared": "store",
+    "Problem": "source",
+    "Report": "check",
+    "Sampler": "sampler",
+    "Source": "source",
+    "check_data": "check",
+    "open_data": "prepare",
+    "prepare_data": "prepare",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Late, so that the options (which the command line needs for --help) do not pay for torch.
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)

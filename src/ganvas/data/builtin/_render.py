@@ -1,0 +1,28 @@
+"""Renders SVG files to PNG for `openmoji.py`, as a process of its own.
+
+resvg holds Python's lock while it renders, so threads alone would use one core. Run by its path, needing
+nothing of ganvas. In: lines of `SIDE<tab>PATH`. Out, for each: a byte (0, or 1 for a failure), a length, and
+so many bytes of PNG or of a message.
+"""
+
+import struct
+import sys
+
+import resvg_py
+
+
+def main() -> None:
+    """Serve until standard input ends, which it does when the parent goes away."""
+    for line in sys.stdin.buffer:
+        side, path = line.decode().rstrip("\n").split("\t", 1)
+        try:
+            failed = False
+            answer = resvg_py.svg_to_bytes(svg_path=path, width=int(side), height=int(side), skip_system_fonts=True)
+        except Exception as error:
+            failed, answer = True, str(error).encode()
+        sys.stdout.buffer.write(struct.pack("<?I", failed, len(answer)) + answer)
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()

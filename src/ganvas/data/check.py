@@ -1,0 +1,207 @@
+"""What a source holds, before training on it: every file decoded, nothing written."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ganvas.data.decode import Decoder, quiet
+from ganvas.data.options import DataOptions, worker_count
+from ganvas.data.parallel import in_order
+from ganvas.data.prepare import shown_progress
+from ganvas.data.source import Item, Problem, Progress, Unusable, open_source
+
+DRAWN_AT = 256
+"""Pixels: the side that sources which can draw at any size are checked at."""
+
+LISTED = 20
+"""Lines of one kind that `Report.lines` prints before it only counts the rest."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `check_data` found.
+
+    Attributes:
+        source: What the user called the source.
+        count: Usable pictures.
+        sizes: How many pictures there are of each (width, height), upright.
+        modes: How many of each way to store pixels (Pillow's names: L, RGB, P, CMYK, I;16, ...).
+        formats: How many of each file format.
+        labels: Pictures of each class; empty without labels.
+        columns: Names of the further metadata columns.
+        same_file: Groups of names whose files are equal byte for byte.
+        same_pixels: Groups of names whose pixels are equal, in files that differ.
+        skipped: Files that cannot be used.
+        notes: Files that are used, but not as they are.
+        ignored: How many other files were passed over because they are no pictures.
+        licence: The attribution that the source asks for.
+    """
+
+    source: str
+    count: int
+    sizes: dict[tuple[int, int], int]
+    modes: dict[str, int]
+    formats: dict[str, int]
+    labels: dict[str, int]
+    columns: list[str]
+    same_file: list[list[str]]
+    same_pixels: list[list[str]]
+    skipped: list[Problem]
+    notes: list[Problem]
+    ignored: int
+    licence: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The whole report as JSON values."""
+        return {
+            "source": self.source,
+            "count": self.count,
+            "sizes": [
+                {"width": width, "height": height, "count": count} for (width, height), count in self.sizes.items()
+            ],
+            "modes": self.modes,
+            "formats": self.formats,
+            "labels": self.labels,
+            "columns": self.columns,
+            "duplicates": {"same_file": self.same_file, "same_pixels": self.same_pixels},
+            "skipped": [{"name": p.name, "reason": p.reason} for p in self.skipped],
+            "notes": [{"name": p.name, "reason": p.reason} for p in self.notes],
+            "ignored": self.ignored,
+            "licence": self.licence,
+        }
+
+    def lines(self) -> list[str]:
+        """The report for a person."""
+        lines = [f"{self.source}: {self.count:,} usable pictures, {len(self.skipped):,} skipped"]
+        if self.sizes:
+            shortest = sorted(min(size) for size, count in self.sizes.items() for _ in range(count))
+            lines.append(f"shorter side: {shortest[0]} to {shortest[-1]} pixels, median {shortest[len(shortest) // 2]}")
+            common = sorted(self.sizes.items(), key=lambda pair: -pair[1])
+            lines.append(_counts("sizes", [(f"{w}x{h}", count) for (w, h), count in common]))
+            lines.append(_counts("modes", self.modes.items()))
+            lines.append(_counts("formats", self.formats.items()))
+        lines.append(_counts("labels", self.labels.items()) if self.labels else "labels: none")
+        if self.columns:
+            lines.append(f"further columns: {', '.join(self.columns)}")
+        if self.ignored:
+            lines.append(f"other files, passed over: {self.ignored:,}")
+        groups = [("the same file", self.same_file), ("the same pixels", self.same_pixels)]
+        for what, found in groups:
+            lines += _some(f"duplicates, {what}", [" = ".join(names) for names in found])
+        lines += _some("used, but", [str(p) for p in self.notes])
+        lines += _some("skipped", [str(p) for p in self.skipped])
+        if self.licence:
+            lines.append(f"licence: {self.licence}")
+        return lines
+
+
+@dataclass
+class _Seen:
+    """What is known of one item after decoding it."""
+
+    item: Item
+    problem: str | None = None
+    note: str | None = None
+    size: tuple[int, int] = (0, 0)
+    mode: str = ""
+    format: str = ""
+    file: bytes = field(default=b"", repr=False)
+    pixels: bytes = field(default=b"", repr=False)
+
+
+def check_data(spec: str | Path, options: DataOptions, *, progress: bool | Progress = False) -> Report:
+    """Decode everything in a source and say what is there. Writes nothing.
+
+    Args:
+        spec: What to read; see `ganvas.data.source.open_source`.
+        options: How to read it. `strict` changes nothing: problems are what a report is for.
+        progress: As in `open_data`.
+
+    Raises:
+        UserError: There is no such source, it holds no pictures at all, or its metadata cannot be understood.
+    """
+    decoder = Decoder(options)
+
+    def look(item: Item) -> _Seen:
+        seen = _Seen(item)
+
+        def read(side: int) -> Any:
+            data = item.read(side)
+            seen.file = hashlib.sha256(data).digest() if isinstance(data, bytes) else b""
+            return data
+
+        try:
+            with decoder.open(Item(item.name, read), DRAWN_AT) as picture:
+                image = picture.image.convert("RGB")
+                seen.size, seen.mode, seen.format, seen.note = (
+                    image.size,
+                    picture.mode,
+                    picture.format,
+                    picture.note,
+                )
+                seen.pixels = hashlib.sha256(repr(image.size).encode() + image.tobytes()).digest()
+        except Unusable as error:
+            seen.problem = str(error)
+        return seen
+
+    with open_source(spec, options) as source, shown_progress(progress) as report, quiet():
+        sizes: Counter[tuple[int, int]] = Counter()
+        modes, formats, labels = Counter[str](), Counter[str](), Counter[str]()
+        files, pixels = defaultdict[bytes, list[str]](list), defaultdict[bytes, list[str]](list)
+        skipped, notes, columns = list(source.problems), [], set[str]()
+        for done, seen in enumerate(in_order(look, source.items, worker_count(options)), 1):
+            report("checking", done, len(source.items))
+            name = seen.item.name
+            if seen.problem is not None:
+                skipped.append(Problem(name, seen.problem))
+                continue
+            sizes[seen.size] += 1
+            modes[seen.mode] += 1
+            formats[seen.format] += 1
+            columns.update(seen.item.columns)
+            if seen.item.label is not None:
+                labels[source.classes[seen.item.label]] += 1
+            if seen.note:
+                notes.append(Problem(name, seen.note))
+            if seen.file:
+                files[seen.file].append(name)
+            # A file that repeats another byte for byte is told once, not again among equal pixels.
+            if len(files.get(seen.file, ())) < 2:
+                pixels[seen.pixels].append(name)
+        return Report(
+            source=source.name,
+            count=sizes.total(),
+            sizes=dict(sorted(sizes.items())),
+            modes=dict(sorted(modes.items())),
+            formats=dict(sorted(formats.items())),
+            labels={name: labels[name] for name in source.classes if labels[name]},
+            columns=sorted(columns),
+            same_file=_groups(files),
+            same_pixels=_groups(pixels),
+            skipped=skipped,
+            notes=notes,
+            ignored=source.ignored,
+            licence=source.licence,
+        )
+
+
+def _groups(found: dict[bytes, list[str]]) -> list[list[str]]:
+    return [names for names in found.values() if len(names) > 1]
+
+
+def _counts(what: str, counts: Iterable[tuple[str, int]]) -> str:
+    pairs = list(counts)
+    text = ", ".join(f"{name} ({count:,})" for name, count in pairs[:LISTED])
+    return f"{what}: {text}" + (f", and {len(pairs) - LISTED:,} more" if len(pairs) > LISTED else "")
+
+
+def _some(what: str, entries: Sequence[str]) -> list[str]:
+    if not entries:
+        return []
+    more = [f"  ... and {len(entries) - LISTED:,} more"] if len(entries) > LISTED else []
+    return [f"{what} ({len(entries):,}):", *(f"  {entry}" for entry in entries[:LISTED]), *more]

@@ -1,0 +1,66 @@
+"""How pictures are read, prepared and drawn. Imports neither torch nor Pillow."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class DataOptions:
+    """How pictures are read, prepared and drawn."""
+
+    fit: Literal["crop", "pad", "stretch"] = "crop"
+    """Make pictures square: cut out the centre (crop), add background (pad), or distort (stretch)."""
+
+    background: str = "white"
+    """What transparent pixels and padding become: a colour name or #rrggbb."""
+
+    load_size: Annotated[int, Field(ge=0)] = 0
+    """Pixels. 0 prepares pictures at the training size; a larger value prepares them at that size, and
+    training cuts a random square of the training size out of each."""
+
+    flip: bool = True
+    """Mirror left and right with probability one half; turn it off for text, digits and the like."""
+
+    strict: bool = False
+    """Refuse data in which any file cannot be used, where otherwise it is skipped and counted."""
+
+    cache: Path | None = None
+    """Where prepared data is kept. Default: $GANVAS_CACHE, else ganvas in $XDG_CACHE_HOME or ~/.cache."""
+
+    max_pixels: Annotated[int, Field(ge=1)] = 64_000_000
+    """Pixels. A picture with more is skipped undecoded. Pillow's own limit of 179 million holds too."""
+
+    max_bytes: Annotated[int, Field(ge=1)] = 256 * 2**20
+    """Bytes. A file, or a member of a zip once unpacked, that is larger is skipped before it is read."""
+
+    min_side: Annotated[int, Field(ge=1)] = 8
+    """Pixels. A picture with a shorter side than this holds nothing to learn from and is skipped."""
+
+    workers: Annotated[int, Field(ge=0)] = 0
+    """Threads that read and decode. 0: one for each core that this process may use."""
+
+
+def cache_folder(options: DataOptions) -> Path:
+    """The folder that prepared data is kept in; not made yet."""
+    if options.cache is not None:
+        return options.cache.expanduser()
+    if chosen := os.environ.get("GANVAS_CACHE"):
+        return Path(chosen).expanduser()
+    # The XDG specification: a relative path there is invalid and ignored.
+    xdg = Path(os.environ.get("XDG_CACHE_HOME") or "")
+    return (xdg if xdg.is_absolute() else Path("~/.cache").expanduser()) / "ganvas"
+
+
+def worker_count(options: DataOptions) -> int:
+    """How many threads read and decode."""
+    if options.workers:
+        return options.workers
+    if hasattr(os, "sched_getaffinity"):  # honours taskset and containers; Linux only
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,224 @@
+"""From what a user named to prepared data: read once, kept in the cache, opened at once the next time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganvas.data import store
+from ganvas.data.cache import cache_errors, locked, new_folder
+from ganvas.data.decode import Decoder, background_colour, quiet, to_square
+from ganvas.data.options import DataOptions, cache_folder, worker_count
+from ganvas.data.parallel import in_order
+from ganvas.data.source import Item, Problem, Progress, Source, Unusable, open_source, printable
+from ganvas.data.store import Prepared, Writer
+from ganvas.errors import UserError
+
+METHOD = 1
+"""Part of every cache key. Raise it when a change of the code changes the pixels."""
+
+
+def open_data(
+    spec: str | Path,
+    options: DataOptions,
+    *,
+    size: int,
+    channels: int = 3,
+    progress: bool | Progress = False,
+) -> Prepared:
+    """Prepared data of a folder, a zip or a built-in, from the cache where it is there.
+
+    A folder written by `prepare_data` is used where it lies if its size fits.
+
+    Args:
+        spec: What to read; see `ganvas.data.source.open_source`.
+        options: How to read it.
+        size: Side of the pictures in training, in pixels.
+        channels: 1 (gray) or 3 (red, green, blue).
+        progress: Whether to show a line on standard error while preparing, or what to call instead with
+            (what, done, total).
+
+    Raises:
+        UserError: The source cannot be used, or has fewer than two usable pictures, or (with `strict`) any
+            that cannot be used.
+    """
+    side = _side(options, size, channels)
+    with open_source(spec, options) as source, shown_progress(progress) as report:
+        ready = source.prepared
+        if ready is not None and ready.images.shape[1:] == (side, side, channels):
+            return _checked(ready, options)
+        if options.strict and source.problems:
+            raise _refusal(source.name, source.problems)
+        final = cache_folder(options) / "prepared" / _key(source, options, side, channels, report)
+        with cache_errors(final.parent):
+            final.parent.mkdir(parents=True, exist_ok=True)
+        # Of several processes that start together (torchrun), one does the work and the others wait for it.
+        with locked(final.with_suffix(".lock")) as alone:
+            if alone:
+                for left in final.parent.glob(f"{final.name}.part-*"):  # by a process that was killed
+                    shutil.rmtree(left, ignore_errors=True)
+            data = _prepared(source, options, side, channels, report, final)
+    # The same pixels may have come from elsewhere; what this call named is what it is told.
+    return _checked(replace(data, source=source.name), options)
+
+
+def prepare_data(
+    spec: str | Path,
+    out: str | Path,
+    options: DataOptions,
+    *,
+    size: int,
+    channels: int = 3,
+    progress: bool | Progress = False,
+) -> Prepared:
+    """Prepare into a folder of one's own, which can then be given as a source.
+
+    Its two files are described in `ganvas.data.store`.
+
+    Args:
+        spec: What to read; see `ganvas.data.source.open_source`.
+        out: A folder that is empty or not there yet. Nothing is written elsewhere.
+        options: How to read it.
+        size: Side of the pictures in training, in pixels; `load_size`, if given, is what is written.
+        channels: 1 or 3.
+        progress: As in `open_data`.
+
+    Raises:
+        UserError: As in `open_data`, or `out` holds something or cannot be written.
+    """
+    side = _side(options, size, channels)
+    folder, shown = Path(out).expanduser(), printable(str(out))
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{shown} is not an empty folder; choose another, or remove what it holds.")
+    with open_source(spec, options) as source, shown_progress(progress) as report:
+        if options.strict and source.problems:
+            raise _refusal(source.name, source.problems)
+        made = not folder.exists()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _write(source, options, side, channels, report, folder)
+            made = False
+        except OSError as error:
+            raise UserError(f"Cannot write {shown}: {error.strerror or error}.") from error
+        finally:
+            if made:
+                shutil.rmtree(folder, ignore_errors=True)
+    return store.load(folder)
+
+
+def _side(options: DataOptions, size: int, channels: int) -> int:
+    if size < 1:
+        raise UserError(f"The size is {size} pixels; it must be at least 1.")
+    if channels not in (1, 3):
+        raise UserError(f"Pictures with {channels} channels cannot be made; choose 1 (gray) or 3 (colour).")
+    if options.load_size and options.load_size < size:
+        raise UserError(f"load_size ({options.load_size}) is smaller than the size in training ({size}).")
+    background_colour(options)
+    return options.load_size or size
+
+
+def _pixel_options(options: DataOptions) -> dict[str, Any]:
+    """The options on which the pixels, or which of them there are, depend."""
+    return {
+        "fit": options.fit,
+        "background": background_colour(options),
+        "max_pixels": options.max_pixels,
+        "max_bytes": options.max_bytes,
+        "min_side": options.min_side,
+    }
+
+
+def _key(source: Source, options: DataOptions, side: int, channels: int, report: Progress) -> str:
+    digest = hashlib.sha256()
+    head = [METHOD, side, channels, _pixel_options(options), list(source.classes), source.licence]
+    digest.update(json.dumps([*head, [str(p) for p in source.problems]]).encode())
+    for item, token in zip(source.items, source.tokens(report), strict=True):
+        digest.update(json.dumps([item.name, item.label, dict(item.columns), token], sort_keys=True).encode())
+    return digest.hexdigest()[:40]
+
+
+def _prepared(
+    source: Source, options: DataOptions, side: int, channels: int, report: Progress, final: Path
+) -> Prepared:
+    if final.exists():
+        try:
+            return store.load(final)
+        except store.Damaged:
+            shutil.rmtree(final)
+    with cache_errors(final.parent), new_folder(final) as part:
+        _write(source, options, side, channels, report, part)
+    return store.load(final)
+
+
+def _write(source: Source, options: DataOptions, side: int, channels: int, report: Progress, folder: Path) -> None:
+    decoder = Decoder(options)
+    skipped, notes = list(source.problems), []
+
+    def prepared(item: Item) -> tuple[Item, NDArray[np.uint8] | None, str | None]:
+        try:
+            with decoder.open(item, side) as picture:
+                return (
+                    item,
+                    to_square(picture.image, side, channels, options.fit, decoder.background),
+                    picture.note,
+                )
+        except Unusable as error:
+            return item, None, str(error)
+
+    with quiet(), Writer(folder, side, channels) as writer:
+        results = in_order(prepared, source.items, worker_count(options))
+        for done, (item, pixels, note) in enumerate(results, 1):
+            if pixels is None:
+                skipped.append(Problem(item.name, note or ""))
+                if options.strict:
+                    raise _refusal(source.name, skipped)
+            else:
+                writer.add(item, pixels)
+                if note:
+                    notes.append(Problem(item.name, note))
+            report("preparing", done, len(source.items))
+        if len(writer.names) < 2:
+            first = f"; {len(skipped)} skipped, first {skipped[0]}" if skipped else ""
+            raise UserError(f"{source.name} holds {_pictures(len(writer.names))}; at least 2 are needed{first}.")
+        writer.finish(source, skipped, notes, _pixel_options(options))
+
+
+def _checked(data: Prepared, options: DataOptions) -> Prepared:
+    if options.strict and data.skipped:
+        raise _refusal(data.source, data.skipped)
+    return data
+
+
+def _refusal(name: str, problems: Any) -> UserError:
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return UserError(f"Refused {name}, because of strict: {problems[0]}{more}.")
+
+
+def _pictures(count: int) -> str:
+    return f"{count} usable picture" + ("" if count == 1 else "s")
+
+
+@contextmanager
+def shown_progress(progress: bool | Progress) -> Iterator[Progress]:
+    """What to report progress to."""
+    if callable(progress):
+        yield progress
+    elif not progress or not sys.stderr.isatty():
+        yield lambda what, done, total: None
+    else:
+        from rich.console import Console
+        from rich.progress import Progress as Bars
+
+        with Bars(console=Console(stderr=True), transient=True) as bars:
+            task = bars.add_task("", total=None)
+            yield lambda what, done, total: bars.update(task, description=what, completed=done, total=total)

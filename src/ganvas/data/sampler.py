@@ -1,0 +1,175 @@
+"""Batches of training pictures: chosen, cut and mirrored as whole batches, on the device."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64, UInt8
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ganvas.data.options import DataOptions
+from ganvas.data.store import Prepared
+from ganvas.errors import UserError
+
+DEVICE_SHARE = 0.4
+"""Of the accelerator's free memory: the most that the pictures may take."""
+
+
+def to_float(images: UInt8[Tensor, "B H W C"]) -> Float[Tensor, "B C H W"]:
+    """Bytes to [-1, 1]: 0 becomes exactly -1 and 255 exactly 1. The result is channels-last in memory."""
+    return images.permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1.0)
+
+
+def mirror(images: UInt8[Tensor, "B H W C"], mask: Bool[Tensor, " B"]) -> UInt8[Tensor, "B H W C"]:
+    """Left and right exchanged in the pictures that `mask` chooses."""
+    return torch.where(mask[:, None, None, None], images.flip(2), images)
+
+
+def cut(
+    images: UInt8[Tensor, "B L L C"], top: Int64[Tensor, " B"], left: Int64[Tensor, " B"], size: int
+) -> UInt8[Tensor, "B H W C"]:
+    """A square of `size` pixels out of each picture, whose first row and column are `top` and `left`.
+
+    Both are from 0 to L - size.
+    """
+    batch, side, _, channels = images.shape
+    steps = torch.arange(size, device=images.device)
+    # Rows first, as whole lines of L pixels: fast, and what is left to pick pixels from is smaller.
+    lines = (torch.arange(batch, device=images.device) * side + top)[:, None] + steps
+    rows = images.reshape(batch * side, side * channels).index_select(0, lines.flatten())
+    columns = (left[:, None] * channels + torch.arange(size * channels, device=images.device))[:, None, :]
+    rows = rows.view(batch, size, side * channels)
+    return rows.gather(2, columns.expand(batch, size, size * channels)).view(batch, size, size, channels)
+
+
+class Sampler:
+    """Draws batches from prepared data.
+
+    A batch is a function of (seed, step, draw, attempt) alone, so a resumed run needs no state, and it is
+    drawn as a whole before a rank takes its part, so several ranks together see what one would. Every epoch
+    shows every picture once, in a new order; batches run on across the border of an epoch.
+    """
+
+    keys: frozenset[str]
+    """The keys of a batch."""
+
+    def __init__(
+        self,
+        data: Prepared,
+        *,
+        batch: int,
+        seed: int,
+        options: DataOptions,
+        device: torch.device | str,
+        size: int,
+        rank: int = 0,
+        world: int = 1,
+    ):
+        """Put the pictures on the device, if they fit there.
+
+        Args:
+            data: Prepared pictures, at least `size` pixels wide.
+            batch: Pictures in a batch, all ranks together.
+            seed: Seed of the run.
+            options: `flip` is used; larger pictures than `size` are cut at random.
+            device: Where batches are wanted.
+            size: Side of the pictures of a batch, in pixels.
+            rank: Which part of each batch to return.
+            world: In how many parts it is cut.
+
+        Raises:
+            UserError: There are fewer pictures than a batch holds, or they are too small, or the batch cannot
+                be divided among the ranks.
+        """
+        if len(data) < batch:
+            raise UserError(
+                f"{data.source} holds {len(data)} usable pictures, fewer than a batch of {batch}; "
+                f"use --batch {len(data)} or less."
+            )
+        if batch < 1 or batch % world:
+            raise UserError(f"A batch of {batch} cannot be divided among {world} processes; use a multiple of {world}.")
+        if data.images.shape[1] < size:
+            raise UserError(f"{data.source} is prepared at {data.images.shape[1]} pixels, smaller than {size}.")
+        self.device = torch.device(device)
+        self.keys = data.keys()
+        self.global_batch, self.seed, self.size = batch, seed, size
+        self.flip = options.flip
+        self.part = slice(rank * batch // world, (rank + 1) * batch // world)
+        # Mapped again, copy-on-write: PyTorch wants memory that could be written. Ranks still share it.
+        pixels = torch.from_numpy(np.load(data.path / "images.npy", mmap_mode="c"))
+        self.images = pixels.to(self.device) if _fits(pixels, self.device) else pixels
+        self.labels = None if data.labels is None else torch.from_numpy(data.labels).to(self.device)
+        self._order = functools.lru_cache(maxsize=8)(self._permutation)
+
+    def batch(self, step: int, draw: int = 0, attempt: int = 0) -> dict[str, Tensor]:
+        """This rank's part of a batch.
+
+        Args:
+            step: Of training, from 0.
+            draw: Which batch of the step; each number is a stream of its own.
+            attempt: Counts repetitions of a step that failed; each is a stream of its own.
+
+        Returns:
+            `image`: (b, C, size, size) float32 in [-1, 1], channels-last in memory, b = batch / world.
+            `label`: (b,) int64, where there are labels.
+        """
+        index = self.indices(step, draw, attempt)
+        random = self._random("augment", draw, attempt, step)
+        # For the whole batch, and whether used or not, so that one option does not change what another draws.
+        mask = random.random(self.global_batch) < 0.5
+        slack = self.images.shape[1] - self.size
+        top = random.integers(0, slack + 1, self.global_batch)
+        left = random.integers(0, slack + 1, self.global_batch)
+
+        chosen = self._put(index[self.part])
+        images = self.images.index_select(0, chosen.to(self.images.device))
+        if self.images.device != self.device:
+            if self.device.type == "cuda":
+                images = images.pin_memory()
+            images = images.to(self.device, non_blocking=True)
+        if slack:
+            images = cut(images, self._put(top[self.part]), self._put(left[self.part]), self.size)
+        if self.flip:
+            images = mirror(images, self._put(mask[self.part]))
+        batch = {"image": to_float(images)}
+        if self.labels is not None:
+            batch["label"] = self.labels.index_select(0, chosen)
+        return batch
+
+    def indices(self, step: int, draw: int = 0, attempt: int = 0) -> NDArray[np.int64]:
+        """Which pictures the whole batch holds: (batch,), positions in the data."""
+        count = len(self.images)
+        epoch, offset = divmod(step * self.global_batch, count)
+        index = self._order(draw, attempt, epoch)[offset : offset + self.global_batch]
+        missing = self.global_batch - len(index)
+        if missing:
+            index = np.concatenate([index, self._order(draw, attempt, epoch + 1)[:missing]])
+        return index
+
+    def _permutation(self, draw: int, attempt: int, epoch: int) -> NDArray[np.int64]:
+        return self._random("order", draw, attempt, epoch).permutation(len(self.images))
+
+    def _random(self, use: str, *numbers: int) -> np.random.Generator:
+        # A hash, so that neighbouring numbers give unrelated streams and any integers are good.
+        text = " ".join([use, str(self.seed), *map(str, numbers)])
+        return np.random.Generator(np.random.Philox(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")))
+
+    def _put(self, values: NDArray[np.int64] | NDArray[np.bool_]) -> Tensor:
+        tensor = torch.from_numpy(np.ascontiguousarray(values))
+        if self.device.type == "cuda":
+            # From pinned memory the copy does not make the host wait for the device.
+            return tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor.to(self.device)
+
+
+def _fits(pixels: Tensor, device: torch.device) -> bool:
+    if device.type == "cpu":
+        return False  # the memory map is the processor's memory already
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return pixels.nbytes <= DEVICE_SHARE * free
+    return pixels.nbytes <= 2 * 2**30  # an accelerator that does not say what is free

@@ -1,0 +1,147 @@
+"""What a source of pictures is, and finding the one that a user named.
+
+A new kind of source is a new file: a function that returns a `Source`. What a source yields beyond the
+picture and its label (captions, boxes, ...) travels in `Item.columns`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from ganvas.data import builtin
+from ganvas.data.options import DataOptions
+from ganvas.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from ganvas.data.store import Prepared
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how many are done, and how many there are."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file that is not used, or not used as it is, and why."""
+
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason}"
+
+
+class Unusable(Exception):
+    """Raised while reading one item: its message is the reason why that item is skipped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One picture of a source, not yet read.
+
+    Attributes:
+        name: Its name in the source, printable on one line.
+        read: Its encoded bytes, or a picture; given the side in pixels that it is wanted at, for sources that
+            can draw at any size. Called from several threads. Raises `Unusable` or any other exception for a
+            picture that cannot be had.
+        label: Index into the source's classes.
+        columns: What else is known about it, as JSON values.
+    """
+
+    name: str
+    read: Callable[[int], bytes | Image.Image]
+    label: int | None = None
+    columns: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Source:
+    """Pictures to be read, in a fixed order.
+
+    Attributes:
+        name: What the user called it.
+        items: The pictures.
+        classes: Names of the labels; empty where there are none.
+        problems: Files already known to be unusable.
+        tokens: For each item a string that changes whenever its picture does. May read every file.
+        licence: A line of attribution that must go with pictures made from it.
+        ignored: How many files were passed over because they are no pictures.
+        prepared: The same pictures where they are prepared already, at one size.
+        release: Frees what reading needed.
+    """
+
+    name: str
+    items: Sequence[Item]
+    tokens: Callable[[Progress], Sequence[str]]
+    classes: Sequence[str] = ()
+    problems: Sequence[Problem] = ()
+    licence: str | None = None
+    ignored: int = 0
+    prepared: Prepared | None = None
+    release: Callable[[], None] = lambda: None
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def printable(name: str) -> str:
+    """A file name that can be shown on one line: control and undecodable characters are escaped."""
+    name = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+
+
+def builtin_names() -> list[str]:
+    """The built-in sources: each is the name of its file in `ganvas/data/builtin`."""
+    return sorted(module.name for module in pkgutil.iter_modules(builtin.__path__) if module.name[0] != "_")
+
+
+def open_source(spec: str | Path, options: DataOptions) -> Source:
+    """The source that a user named; nothing is decoded yet.
+
+    Args:
+        spec: A folder or a zip file, or a built-in's name, which may be followed by a colon and its parts
+            joined by `+` (`openmoji:animals-nature+food-drink`). A `Path` is never a built-in.
+        options: How to read it.
+
+    Raises:
+        UserError: There is no such source, or it holds no pictures.
+    """
+    if isinstance(spec, str):
+        name, _, parts = spec.partition(":")
+        if name in builtin_names():
+            module = importlib.import_module(f"{builtin.__name__}.{name}")
+            source: Source = module.open_source(parts, options)
+            return source
+    # Here, because these need `Source` themselves.
+    from ganvas.data import archive, folder, store
+
+    path = Path(spec).expanduser()
+    shown = printable(str(spec))
+    try:
+        if store.is_prepared(path):
+            return store.as_source(path)
+        if path.is_dir():
+            return folder.open_source(path, options)
+        if path.is_file():
+            return archive.open_source(path, options)
+        exists = path.exists()
+    except PermissionError:
+        raise UserError(f"No permission to read {shown}.") from None
+    except (OSError, ValueError) as error:  # a link that leads to itself, a name too long, a NUL in it
+        raise UserError(f"Cannot open {shown}: {getattr(error, 'strerror', None) or error}.") from None
+    if exists:
+        raise UserError(f"{shown} is neither a folder nor a zip file.")
+    raise UserError(f"There is no folder or zip file {shown}; built in are {' and '.join(builtin_names())}.")
