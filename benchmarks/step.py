@@ -1,0 +1,211 @@
+"""Speed of a training step: `python benchmarks/step.py unetgan --size 128 --width 32 --batch 8`.
+
+Four things run in turn, over and over, so that a machine whose speed drifts slows all of them alike; medians count.
+
+* `ganvas`: the step as `ganvas train` makes it, with its choice of precision.
+* `naive`: the same networks and losses in float32, contiguous, unfolded, with a power iteration of spectral norm at
+  every forward pass, and PyTorch's default Adam: what the published code does.
+* `peak`: a plain 3x3 convolution, the fastest of several shapes, in the precision of `ganvas`.
+* `data`: drawing a batch from 2,000 prepared pictures of that size.
+
+GFLOP an image are counted while a step runs (2 for a multiply and an add, convolutions and matrix products).
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch.utils.flop_counter import FlopCounterMode
+
+from ganvas.data import DataOptions, Sampler, open_data
+from ganvas.engine.checkpoint import State
+from ganvas.engine.distributed import Ranks
+from ganvas.engine.ema import Average
+from ganvas.engine.folder import environment
+from ganvas.engine.loop import Loop
+from ganvas.engine.precision import autocast, resolve_device, resolve_precision
+from ganvas.nn.weights import reference_scope
+from ganvas.systems import find, find_preset
+
+# Settings that make a step of each kind, by system; a system that is not named has one kind.
+VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
+    "unetgan": {"plain": {"cutmix": 0.0}, "cutmix": {"cutmix": 1.0, "cutmix_warmup": 0}},
+}
+
+
+class Step:
+    """One training step of a system, ready to be called again and again."""
+
+    def __init__(self, name: str, config: Any, training: Any, sampler: Sampler, ranks: Ranks, naive: bool) -> None:
+        torch.manual_seed(0)
+        layout = torch.contiguous_format if naive else torch.channels_last
+        system = find(name).SYSTEM(config).to(ranks.device, memory_format=layout)
+        optimizers = system.optimizers()
+        if naive:
+            optimizers = {
+                key: type(optimizer)(
+                    [{"params": g["params"], "lr": g["lr"], "betas": g["betas"]} for g in optimizer.param_groups]
+                )
+                for key, optimizer in optimizers.items()
+            }
+
+        class Contiguous:
+            def batch(self, *place: int, **more: int) -> dict[str, torch.Tensor]:
+                return {key: value.contiguous() for key, value in sampler.batch(*place, **more).items()}
+
+        self.precision = "fp32" if naive else resolve_precision(training.precision, ranks.device)
+        context = reference_scope if naive else partial(autocast, self.precision, ranks.device)
+        self.loop = Loop(
+            State(system, optimizers, Average(system, training.ema, 0)),
+            Contiguous() if naive else sampler,
+            training,
+            ranks,
+            context,
+            checkpoints=None,
+            log=None,
+            about={},
+            preview=None,
+            stop=None,
+        )
+        system.train()
+
+    def __call__(self) -> None:
+        self.loop.step()
+
+    def gflop_an_image(self) -> float:
+        with FlopCounterMode(display=False) as counter:
+            self()
+        return counter.get_total_flops() / self.loop.training.batch / 1e9
+
+
+class Peak:
+    """A 3x3 convolution, the fastest of several shapes; `gflops` holds the rate of every call."""
+
+    def __init__(self, precision: str, device: torch.device) -> None:
+        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        self.cases = []
+        for channels, side in ((64, 64), (128, 32), (256, 16)):
+            x = torch.randn(16, channels, side, side, dtype=dtype, device=device)
+            w = torch.randn(channels, channels, 3, 3, dtype=dtype, device=device)
+            x, w = (t.contiguous(memory_format=torch.channels_last) for t in (x, w))
+            self.cases.append((x, w, 2 * 9 * 16 * channels**2 * side**2 / 1e9))
+        self.gflops: list[float] = []
+
+    def __call__(self) -> None:
+        best = 0.0
+        with torch.no_grad():
+            for x, w, gflop in self.cases:
+                best = max(best, *(gflop / seconds(partial(F.conv2d, x, w, padding=1), x.device) for _ in range(4)))
+        self.gflops.append(best)
+
+
+def seconds(run: Any, device: torch.device) -> float:
+    start = time.perf_counter()
+    run()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def pictures(folder: Path, size: int, count: int = 2000) -> Any:
+    """Prepared random pictures, half a dozen files repeated under many names."""
+    generator = np.random.default_rng(0)
+    (folder / "pictures").mkdir()
+    for i in range(count):
+        noise = generator.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(noise).resize((size, size)).save(folder / "pictures" / f"{i}.bmp")
+    return open_data(folder / "pictures", DataOptions(cache=folder / "cache"), size=size)
+
+
+def measure(name: str, args: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    preset = find_preset(name, args.preset)
+    changes = {key: getattr(args, key) for key in ("size", "width") if getattr(args, key) is not None}
+    config = replace(preset.config, **changes)
+    training = replace(preset.training, batch=args.batch, micro_batch=0, precision=args.precision, device=args.device)
+    ranks = Ranks(device=resolve_device(args.device))
+    prepared = pictures(folder, config.size)
+    sampler = Sampler(prepared, batch=args.batch, seed=0, options=DataOptions(), device=ranks.device, size=config.size)
+    kinds = VARIANTS.get(name, {"step": {}})
+    steps, flops = {}, {}
+    for kind, options in kinds.items():
+        for naive in (False, True):
+            step = Step(name, replace(config, **options), training, sampler, ranks, naive)
+            steps[kind, naive] = step
+            # Counted unfolded too; run outside the timing, it is the warm-up as well.
+            flops[kind, naive] = step.gflop_an_image()
+    precision = steps[next(iter(kinds)), False].precision
+    peak, times, data = Peak(precision, ranks.device), {key: [] for key in steps}, []
+    for repeat in range(args.repeats):
+        peak()
+        for key, step in steps.items():
+            gc.collect()
+            times[key].append(seconds(step, ranks.device))
+        data += [seconds(partial(sampler.batch, repeat * 10 + i), ranks.device) for i in range(10)]
+    top, drawing = max(peak.gflops), statistics.median(data)
+    rows = []
+    for kind in kinds:
+        fast, slow = times[kind, False], times[kind, True]
+        median = statistics.median(fast)
+        achieved = flops[kind, False] * args.batch / median
+        rows.append(
+            {
+                "step": kind,
+                "images_per_second": args.batch / median,
+                "naive_images_per_second": args.batch / statistics.median(slow),
+                "speedup": statistics.median(b / a for a, b in zip(fast, slow, strict=True)),
+                "gflop_an_image": flops[kind, False],
+                "naive_gflop_an_image": flops[kind, True],
+                "achieved_gflops": achieved,
+                "share_of_peak": achieved / top,
+                "data_share": drawing / median,
+                "seconds": fast,
+                "naive_seconds": slow,
+            }
+        )
+    return {"precision": precision, "peak_gflops": top, "peak_gflops_runs": peak.gflops, "rows": rows}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("system")
+    parser.add_argument("--preset", default="demo")
+    parser.add_argument("--size", type=int)
+    parser.add_argument("--width", type=int)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--out", type=Path, help="also write the figures there, as JSON")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        result = measure(args.system, args, Path(folder))
+    print(f"{args.system}, batch {args.batch}, {result['precision']}; medians of {args.repeats} interleaved runs")
+    print(f"convolution peak {result['peak_gflops']:.0f} GFLOP/s")
+    print("step     images/s   naive  speed-up  GFLOP/image (naive)  GFLOP/s  of peak  data")
+    for row in result["rows"]:
+        print(
+            f"{row['step']:8} {row['images_per_second']:8.2f} {row['naive_images_per_second']:7.2f} "
+            f"{row['speedup']:8.2f}x {row['gflop_an_image']:11.2f} ({row['naive_gflop_an_image']:.2f})"
+            f" {row['achieved_gflops']:11.0f} {row['share_of_peak']:8.0%} {row['data_share']:6.2%}"
+        )
+    if args.out:
+        about = {"command": " ".join(["python", *sys.argv]), "environment": environment()}
+        args.out.write_text(json.dumps(about | result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Looking at a run while it trains: grids of samples, and the collapse report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ganvas.engine.checkpoint import State
+from ganvas.engine.collapse import CollapseWatch
+from ganvas.engine.log import FullDiskGuard, Log, read_stats
+from ganvas.engine.system import Batch, System
+from ganvas.viz.grids import grid, save_png
+
+
+def sample_in_batches(
+    system: System, seeds: Sequence[int], conditions: Batch, truncation: float | None, batch: int
+) -> Iterator[Float[Tensor, "B C H W"]]:
+    """Pictures for seeds, at most `batch` at once, on the CPU.
+
+    Args:
+        system: In eval mode, with the weights to sample from.
+        seeds: One integer a picture.
+        conditions: Tensors with one entry a picture.
+        truncation: See `System.sample`.
+        batch: Pictures that pass through the networks at once.
+
+    Yields:
+        Pictures in [-1, 1], float32.
+    """
+    device = next(system.parameters()).device
+    for start in range(0, len(seeds), batch):
+        stop = start + batch
+        part = {name: value[start:stop].to(device) for name, value in conditions.items()}
+        with torch.no_grad():
+            yield system.sample(seeds[start:stop], part, truncation).float().cpu()
+
+
+@dataclass
+class Preview:
+    """Draws the same latents under the same conditions each time; leaves no trace in the training.
+
+    Attributes:
+        folder: Where grids go.
+        real: A fixed batch of the data: its pictures are the measure of diversity, the rest are conditions.
+        texts: What each PNG says about itself, such as the licence of the data.
+        autocast: Makes the context that networks compute in.
+        batch: Pictures that pass through the networks at once.
+        seed: The run's seed.
+        log: Where grids and collapses are told.
+    """
+
+    folder: Path
+    real: Batch
+    texts: Mapping[str, str]
+    autocast: Callable[[], AbstractContextManager[object]]
+    batch: int
+    seed: int
+    log: Log
+
+    def __post_init__(self) -> None:
+        self.conditions = {name: value for name, value in self.real.items() if name != "image"}
+        self.watch = CollapseWatch(self.real["image"])
+
+    def __call__(self, state: State) -> None:
+        """Writes `step-*.png` from the averaged weights and looks whether the samples have collapsed."""
+        seeds = range(len(self.real["image"]))
+        with state.average.in_place(state.system, self.seed), self.autocast():
+            samples = torch.cat(list(sample_in_batches(state.system, seeds, self.conditions, None, self.batch)))
+        with FullDiskGuard(self.log):
+            self.folder.mkdir(exist_ok=True)
+            if not (self.folder / "real.png").exists():
+                save_png(self.folder / "real.png", grid(self.real["image"]), self.texts)
+            save_png(self.folder / f"step-{state.step:08d}.png", grid(samples), self.texts)
+        ratio = self.watch.ratio(samples)
+        self.log.event(state.step, "grid", diversity=round(ratio, 4))
+        # Before training every generator draws the same gray.
+        if state.step > 0 and self.watch.observe(ratio):
+            self.log.event(state.step, "collapse", diversity=round(ratio, 4))
+            self.log.note(
+                f"step {state.step}: samples are nearly alike, their diversity is {ratio:.0%} of the data's: "
+                "the generator may have collapsed"
+            )
+
+    def remember(self, stats: Path, step: int) -> None:
+        """Takes in what earlier grids, up to `step`, showed, so that a resumed run reports as it would have."""
+        self.watch.low = 0
+        for entry in read_stats(stats):
+            if entry.get("event") == "grid" and 0 < entry["step"] <= step:
+                self.watch.observe(entry["diversity"])

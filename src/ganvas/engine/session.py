@@ -1,0 +1,142 @@
+"""One sitting of a run: everything put together around the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ganvas.data import Prepared, Sampler
+from ganvas.engine.checkpoint import Checkpoint, State
+from ganvas.engine.distributed import Ranks
+from ganvas.engine.ema import Average
+from ganvas.engine.folder import RunFolder, Settings
+from ganvas.engine.log import Log
+from ganvas.engine.loop import Loop
+from ganvas.engine.precision import autocast
+from ganvas.engine.preview import Preview
+from ganvas.engine.signals import StopRequest
+from ganvas.engine.system import System
+from ganvas.errors import UserError
+
+
+def train_run(
+    folder: RunFolder,
+    settings: Settings,
+    prepared: Prepared,
+    system: System,
+    ranks: Ranks,
+    checkpoint: Checkpoint | None = None,
+) -> None:
+    """Trains a system in a run's folder, to the last step or until asked to stop.
+
+    Args:
+        folder: Of the run; made here if the run is new.
+        settings: What the run was asked to do.
+        prepared: Its data.
+        system: On its device.
+        ranks: This process among the others.
+        checkpoint: Where to go on from; None to start.
+
+    Raises:
+        UserError: If the settings do not fit the data or training fails; see `Loop.run`.
+    """
+    training = settings.chosen.training
+    if training.threads:
+        torch.set_num_threads(training.threads)
+    initialised = None
+    if checkpoint is None and settings.init_from is not None:
+        source = RunFolder(Path(settings.init_from))
+        source.read_settings()  # says so if it is no run at all
+        initialised = initialise(system, source.checkpoints().load())
+    ranks.broadcast([*system.parameters(), *system.buffers()])
+    state = State(system, system.optimizers(), Average(system, training.ema, training.ema_start))
+    if checkpoint is not None:
+        checkpoint.restore(state)
+    if training.compile:
+        for network in system.children():
+            network.compile()
+    size, options = settings.chosen.config.size, settings.chosen.data
+    sampler = partial(Sampler, prepared, seed=training.seed, options=options, device=ranks.device, size=size)
+    context = partial(autocast, training.precision, ranks.device)
+    with (
+        Log(folder.stats if ranks.first else None, training.steps, training.batch) as log,
+        StopRequest() as stop,
+    ):
+        preview = Preview(
+            folder.samples,
+            sampler(batch=min(training.grid_images, len(prepared))).batch(0),
+            {"Software": "ganvas", "Copyright": settings.data["licence"]},
+            context,
+            ranks.cut(training.batch, training.micro_batch)[0],
+            training.seed,
+            log,
+        )
+        loop = Loop(
+            state,
+            sampler(batch=training.batch, rank=ranks.rank, world=ranks.world),
+            training,
+            ranks,
+            context,
+            folder.checkpoints(training.keep),
+            log,
+            settings.to_json(),
+            preview,
+            stop,
+        )
+        # Only now is it certain that the settings go together.
+        if checkpoint is None and ranks.first:
+            folder.create(settings)
+        ranks.wait()
+        if checkpoint is not None:
+            for damaged in checkpoint.damaged:
+                log.note(f"passed over {damaged}; going on from step {state.step}")
+                log.event(state.step, "damaged checkpoint", what=damaged)
+            preview.remember(folder.stats, state.step)
+            log.event(state.step, "resumed", attempt=state.attempt)
+            if state.step >= training.steps:
+                log.note(f"all {training.steps} steps are done: `ganvas resume {folder.path} --steps N` adds more")
+        if initialised is not None:
+            log.event(0, "initialised", **initialised)
+            log.note(initialised["summary"])
+        if not loop.run():
+            log.event(state.step, "stopped")
+            log.note(f"stopped at step {state.step} and saved: go on with `ganvas resume {folder.path}`")
+
+
+def initialise(system: System, source: Checkpoint) -> dict[str, Any]:
+    """Loads what fits of another run's weights, averaged ones first, and reports what did not.
+
+    Raises:
+        UserError: If nothing fits.
+    """
+    theirs = source.weights("system") | source.weights("average")
+    ours = system.state_dict()
+    fitting = {key for key, value in ours.items() if key in theirs and theirs[key].shape == value.shape}
+    if not fitting:
+        raise UserError(f"nothing in {source.path} fits this system: no tensor has the same name and shape")
+    with torch.no_grad():
+        for key in fitting:
+            ours[key].copy_(theirs[key])
+    reshaped = sorted(key for key in ours if key in theirs and key not in fitting)
+    missing = sorted(set(ours) - set(theirs))
+    summary = (
+        f"{len(fitting)} of {len(ours)} tensors start from {source.path}; "
+        f"new: {_some(missing)}; of another shape: {_some(reshaped)}"
+    )
+    return {
+        "summary": summary,
+        "source": str(source.path),
+        "missing": missing,
+        "reshaped": reshaped,
+        "unused": sorted(set(theirs) - set(ours)),
+    }
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    """A list for one line."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return (", ".join(names[:most]) + more) or "none"

@@ -1,0 +1,222 @@
+"""Training, resuming and describing: what the command line does, for Python."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+
+from ganvas import systems
+from ganvas.data import Prepared, open_data
+from ganvas.engine.distributed import Ranks, join
+from ganvas.engine.folder import RunFolder, Settings, one_line, plain
+from ganvas.engine.precision import resolve_precision
+from ganvas.engine.session import train_run
+from ganvas.engine.system import Preset, System
+from ganvas.engine.training import Device
+from ganvas.errors import UserError
+from ganvas.run import Run, build
+
+
+def train(
+    system: str,
+    preset: str,
+    *,
+    data: str | Path,
+    out: str | Path,
+    init_from: str | Path | None = None,
+    **overrides: Any,
+) -> Run:
+    """Trains a system and returns the run; an interrupted one is saved and returned as far as it is.
+
+    Args:
+        system: Name of the system, such as `unetgan`.
+        preset: Name of one of its presets, such as `demo`.
+        data: The pictures: a folder, a zip or the name of built-in data.
+        out: Folder of the new run.
+        init_from: A run whose weights to start from.
+        **overrides: Fields of the system's `Config`, of `Training` or of `DataOptions` to change in the preset.
+
+    Raises:
+        UserError: If anything asked for is not possible, or training fails.
+    """
+    chosen = override(systems.find_preset(system, preset), overrides)
+    return start(system, preset, chosen, data=str(data), out=Path(out), init_from=init_from)
+
+
+def override(preset: Preset, changes: dict[str, Any]) -> Preset:
+    """A preset with fields changed, each found in the one of its three parts that has it.
+
+    Raises:
+        UserError: If no part has such a field, or its value is not allowed.
+    """
+    parts = {"config": preset.config, "training": preset.training, "data": preset.data}
+    fields = {field.name: part for part, value in parts.items() for field in dataclasses.fields(value)}
+    for name, value in changes.items():
+        if name not in fields:
+            raise UserError(f"there is no setting {name!r}{systems.nearest(name, fields)}")
+        try:
+            parts[fields[name]] = dataclasses.replace(parts[fields[name]], **{name: value})
+        except ValidationError as error:
+            raise UserError(one_line(error)) from error
+    return Preset(**parts)
+
+
+def start(
+    system: str, preset: str, chosen: Preset, *, data: str, out: Path, init_from: str | Path | None = None
+) -> Run:
+    """Trains a new run with complete settings; see `train`."""
+    folder = RunFolder(out)
+    with join(chosen.training.device) as ranks:
+        if ranks.any(ranks.first and _used(folder)):
+            folder.refuse_used()
+        prepared = _open(data, chosen, ranks)
+        precision = resolve_precision(chosen.training.precision, ranks.device)
+        # Stored as found, so that a resumed run computes in the same format.
+        chosen = Preset(
+            _with_classes(chosen.config, prepared),
+            dataclasses.replace(chosen.training, precision=precision),
+            chosen.data,
+        )
+        source_run = None if init_from is None else _absolute(str(init_from))
+        settings = Settings(system, preset, chosen, _absolute(data), _facts(prepared), source_run)
+        networks = build(settings, ranks.device)
+        _check_needs(networks, prepared, system)
+        train_run(folder, settings, prepared, networks, ranks)
+    return Run(out, chosen.training.device)
+
+
+def resume(
+    path: str | Path, *, steps: int | None = None, data: str | Path | None = None, device: Device | None = None
+) -> Run:
+    """Goes on with a run from its newest good checkpoint, as if it had not stopped.
+
+    Args:
+        path: The run's folder.
+        steps: Steps of training in all, if other than the run was started with.
+        data: Where the same pictures are now, if they have moved.
+        device: Where to compute, if elsewhere than before.
+
+    Raises:
+        UserError: If it is not a run, its data has changed, or training fails.
+    """
+    run = Run(path, "cpu")
+    settings = run.settings
+    changes = {name: value for name, value in (("steps", steps), ("device", device)) if value is not None}
+    settings = dataclasses.replace(settings, chosen=override(settings.chosen, changes))
+    if data is not None:
+        settings = dataclasses.replace(settings, source=_absolute(str(data)))
+    with join(settings.chosen.training.device) as ranks:
+        prepared = _open(settings.source, settings.chosen, ranks)
+        if prepared.hash != settings.data["hash"]:
+            raise UserError(
+                f"the pictures of {settings.source} are no longer those that {path} was trained on: put them back, "
+                f"or start a new run with --init-from {path}"
+            )
+        networks = build(settings, ranks.device)
+        if ranks.first:
+            run.folder.clean()
+            run.folder.write_settings(settings)
+            run.folder.write_environment()
+        ranks.wait()
+        # A run killed before its first checkpoint starts again.
+        checkpoint = run.checkpoint if run.folder.checkpoints().steps() else None
+        train_run(run.folder, settings, prepared, networks, ranks, checkpoint)
+    return Run(path, settings.chosen.training.device)
+
+
+def _open(data: str, chosen: Preset, ranks: Ranks) -> Prepared:
+    """The prepared data; the first process prepares it, the others find it done."""
+    config = chosen.config
+    if not ranks.first:
+        ranks.wait()
+    channels = getattr(config, "channels", 3)
+    prepared = open_data(data, chosen.data, size=config.size, channels=channels, progress=ranks.first)
+    if ranks.first:
+        ranks.wait()
+    return prepared
+
+
+def _used(folder: RunFolder) -> bool:
+    try:
+        folder.refuse_used()
+    except UserError:
+        return True
+    return False
+
+
+def _absolute(data: str) -> str:
+    """A path as it is found from anywhere; the name of built-in data as it is."""
+    return str(Path(data).absolute()) if Path(data).exists() else data
+
+
+def _facts(prepared: Prepared) -> dict[str, Any]:
+    """What a run notes about its data."""
+    return {
+        "hash": prepared.hash,
+        "classes": list(prepared.classes or []),
+        "licence": prepared.licence or "",
+        "count": len(prepared),
+    }
+
+
+def _with_classes(config: Any, prepared: Prepared) -> Any:
+    """The configuration with `classes` as the data has them.
+
+    Raises:
+        UserError: If it asks for another number of classes than the data has.
+    """
+    asked, found = getattr(config, "classes", 0), len(prepared.classes or [])
+    if asked == "auto":
+        return dataclasses.replace(config, classes=found)
+    if asked and asked != found:
+        raise UserError(f"--classes is {asked} but the data has {found} classes: give --classes auto, or other data")
+    return config
+
+
+def _check_needs(system: System, prepared: Prepared, name: str) -> None:
+    """Refuses data without what the system is trained on.
+
+    Raises:
+        UserError: If something is missing.
+    """
+    missing = sorted(system.needs - set(prepared.keys()))
+    if missing:
+        raise UserError(
+            f"{name} with these settings needs {' and '.join(missing)} for every picture, and the data has only "
+            f"{', '.join(sorted(prepared.keys()))}"
+        )
+
+
+def describe(system: str, preset: str, chosen: Preset) -> dict[str, Any]:
+    """Networks, parameter counts and settings of a system that is not trained yet, JSON types.
+
+    Nothing is allocated: the networks are built on PyTorch's meta device. Without data, `classes` of `auto` are none.
+
+    Raises:
+        UserError: If the settings contradict each other.
+    """
+    config = chosen.config
+    if getattr(config, "classes", 0) == "auto":
+        config = dataclasses.replace(config, classes=0)
+    with torch.device("meta"):
+        built: System = systems.find(system).SYSTEM(config)
+    networks, seen = {}, set[int]()
+    for name, network in built.named_children():
+        # A network that a loss refers to as well is counted where it comes first.
+        own = {id(p): p.numel() for p in network.parameters() if id(p) not in seen}
+        if own:
+            networks[name] = {"parameters": sum(own.values())}
+        seen |= own.keys()
+    return {
+        "system": system,
+        "preset": preset,
+        "needs": sorted(built.needs),
+        "networks": networks,
+        "config": plain(chosen.config),
+        "training": plain(chosen.training),
+        "data": plain(chosen.data),
+    }

@@ -1,0 +1,225 @@
+"""Runs that are on disk: opening them and drawing pictures."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ganvas import systems
+from ganvas.data import DataOptions
+from ganvas.engine.checkpoint import Checkpoint
+from ganvas.engine.folder import RunFolder, Settings, ganvas_version
+from ganvas.engine.precision import autocast, resolve_device, resolve_precision
+from ganvas.engine.preview import sample_in_batches
+from ganvas.engine.seeding import seed_for
+from ganvas.engine.system import Batch, System
+from ganvas.engine.training import Device, Precision
+from ganvas.errors import UserError
+from ganvas.viz.grids import grid, save_png, to_bytes
+
+
+class Run:
+    """A run on disk: its settings, and the networks of its newest good checkpoint, read when first asked for.
+
+    Attributes:
+        folder: Where it is.
+        settings: What it was asked to do.
+    """
+
+    def __init__(self, path: str | Path, device: Device = "auto", precision: Precision = "fp32") -> None:
+        """Reads the settings.
+
+        Args:
+            path: The run's folder.
+            device: Where to put the networks.
+            precision: Number format to sample in.
+
+        Raises:
+            UserError: If `path` is not a run.
+        """
+        self.folder = RunFolder(Path(path))
+        values = self.folder.read_settings()
+        self.settings = Settings.from_json(values, systems.find(values["system"]).Config, DataOptions)
+        self.device = resolve_device(device)
+        self.precision = resolve_precision(precision, self.device)
+
+    @property
+    def path(self) -> Path:
+        """The run's folder."""
+        return self.folder.path
+
+    @property
+    def config(self) -> Any:
+        """The system's settings."""
+        return self.settings.chosen.config
+
+    @property
+    def step(self) -> int:
+        """Steps of training behind `system`."""
+        return int(self.checkpoint.meta["step"])
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the data's classes, in the order of their labels."""
+        return list(self.settings.data["classes"])
+
+    @cached_property
+    def checkpoint(self) -> Checkpoint:
+        """The newest checkpoint that is whole.
+
+        Raises:
+            UserError: If there is none.
+        """
+        return self.folder.checkpoints().load()
+
+    @cached_property
+    def system(self) -> System:
+        """The networks with their averaged weights, in eval mode, ready to sample."""
+        with torch.random.fork_rng():
+            system = build(self.settings, self.device)
+            averages = self.checkpoint.weights("average")
+            system.load_state_dict(self.checkpoint.weights("system") | averages)
+            system.eval().requires_grad_(False)
+            torch.manual_seed(seed_for("prepare sampling", self.settings.chosen.training.seed))
+            with torch.no_grad(), autocast(self.precision, self.device):
+                system.prepare_sampling()
+        return system.eval()
+
+    def sample(
+        self,
+        n: int,
+        seed: int = 0,
+        truncation: float | None = None,
+        *,
+        classes: str | int | Sequence[str | int] | None = None,
+        conditions: Batch | None = None,
+        batch: int = 32,
+    ) -> Float[Tensor, "n C H W"]:
+        """Draws pictures; picture i depends on `seed` + i and its own conditions alone.
+
+        Args:
+            n: How many.
+            seed: Seed of the first.
+            truncation: Threshold at which latents are cut off, see `System.sample`; None cuts off nothing.
+            classes: Names or numbers of classes to draw, in turn; the system chooses if not given.
+            conditions: Other tensors to condition on, with n entries each.
+            batch: Pictures that pass through the networks at once.
+
+        Returns:
+            Pictures in [-1, 1], float32, on the CPU.
+
+        Raises:
+            UserError: If there are no pictures to draw, or no such class.
+        """
+        return torch.cat(list(self.draw(n, seed, truncation, classes=classes, conditions=conditions, batch=batch)))
+
+    def draw(
+        self,
+        n: int,
+        seed: int = 0,
+        truncation: float | None = None,
+        *,
+        classes: str | int | Sequence[str | int] | None = None,
+        conditions: Batch | None = None,
+        batch: int = 32,
+    ) -> Iterator[Float[Tensor, "B C H W"]]:
+        """Draws the pictures of `sample` a batch at a time, for more of them than memory holds."""
+        if n < 1 or seed < 0:
+            raise UserError(f"cannot draw {n} pictures from seed {seed}: at least 1 picture, and a seed of 0 or more")
+        if truncation is not None and not truncation >= 0:
+            raise UserError(f"truncation is a threshold of at least 0, not {truncation}")
+        conditions = dict(conditions or {})
+        if classes is not None:
+            wanted = [classes] if isinstance(classes, str | int) else list(classes)
+            labels = [self.label(wanted[i % len(wanted)]) for i in range(n)]
+            conditions["label"] = torch.tensor(labels)
+        system, seeds = self.system, range(seed, seed + n)
+        with autocast(self.precision, self.device):
+            yield from sample_in_batches(system, seeds, conditions, truncation, batch)
+
+    def save_samples(
+        self,
+        out: str | Path,
+        n: int,
+        seed: int = 0,
+        truncation: float | None = None,
+        *,
+        classes: str | int | Sequence[str | int] | None = None,
+    ) -> None:
+        """Draws pictures into files that name the run and the licence of its data.
+
+        Args:
+            out: A `.png` file for one grid of all, or a folder for one file a picture, named by its seed.
+            n: How many.
+            seed: Seed of the first.
+            truncation: See `sample`.
+            classes: See `sample`.
+
+        Raises:
+            UserError: If `out` cannot be written, and as `sample` does.
+        """
+        path = Path(out)
+        one_file = path.suffix.lower() == ".png" and not path.is_dir()
+        if path.suffix.lower() in (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"):
+            raise UserError(f"{path}: pictures are written as PNG; name a .png file or a folder")
+        batches = self.draw(n, seed, truncation, classes=classes)
+        texts = {
+            "Software": f"ganvas {ganvas_version()}",
+            "Source": f"{self.settings.system} {self.settings.preset}, step {self.step}, seed {seed}",
+            "Copyright": self.settings.data["licence"],
+        }
+        try:
+            (path.parent if one_file else path).mkdir(parents=True, exist_ok=True)
+            if one_file:
+                save_png(path, grid(torch.cat(list(batches))), texts)
+                return
+            for picture in itertools.chain.from_iterable(batches):
+                save_png(path / f"seed-{seed:08d}.png", to_bytes(picture[None])[0], texts)
+                seed += 1
+        except OSError as error:
+            raise UserError(f"cannot write to {path}: {error.strerror or error}") from error
+
+    def label(self, name: str | int) -> int:
+        """The label of a class.
+
+        Raises:
+            UserError: If there is no such class, or the run has none.
+        """
+        count = getattr(self.config, "classes", 0)
+        if not count:
+            raise UserError(f"{self.path} was trained without classes")
+        if isinstance(name, str) and name in self.classes:
+            return self.classes.index(name)
+        if str(name).isdecimal() and int(name) < count:
+            return int(name)
+        raise UserError(f"there is no class {name!r}{systems.nearest(str(name), self.classes)}")
+
+
+def load(path: str | Path, *, device: Device = "auto", precision: Precision = "fp32") -> Run:
+    """Opens a run.
+
+    Args:
+        path: The run's folder.
+        device: Where to put the networks.
+        precision: Number format to sample in.
+
+    Raises:
+        UserError: If it is not a run, or has no checkpoint that is whole.
+    """
+    run = Run(path, device, precision)
+    _ = run.checkpoint
+    return run
+
+
+def build(settings: Settings, device: torch.device) -> System:
+    """The system with its first weights, which depend on the seed alone, on its device."""
+    torch.manual_seed(seed_for("weights", settings.chosen.training.seed))
+    system: System = systems.find(settings.system).SYSTEM(settings.chosen.config)
+    return system.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

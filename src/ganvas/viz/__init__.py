@@ -1,0 +1,1 @@
+"""Pictures of runs: grids, curves, what a discriminator sees."""

@@ -1,0 +1,103 @@
+"""Runs in Python: training, loading, sampling, and what is left on disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from toy_runs import events, train_toy
+
+import ganvas
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> ganvas.Run:
+    return train_toy(tmp_path_factory.mktemp("run") / "toy", norm=True)
+
+
+def test_a_picture_depends_on_its_seed_alone(run: ganvas.Run) -> None:
+    many = run.sample(9, seed=5)
+    assert many.shape == (9, 1, 8, 8)
+    assert many.abs().max() <= 1
+    torch.testing.assert_close(run.sample(1, seed=8)[0], many[3])
+    torch.testing.assert_close(run.sample(9, seed=5, batch=2), many)
+    assert not torch.equal(many[0], many[1])
+
+
+def test_truncation_pulls_pictures_together(run: ganvas.Run) -> None:
+    spread = [float(run.sample(64, truncation=t).std(0).mean()) for t in (None, 1.0, 0.3, 0.0)]
+    assert spread == sorted(spread, reverse=True)
+    assert spread[-1] < 1e-6
+
+
+def test_loading_takes_the_averaged_weights_and_leaves_the_callers_random_numbers(run: ganvas.Run) -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(3)
+    torch.manual_seed(3)
+    loaded = ganvas.load(run.path)
+    pictures = loaded.sample(3)
+    assert torch.equal(torch.rand(3), expected)
+    assert torch.equal(pictures, run.sample(3))
+    averages = loaded.checkpoint.weights("average")
+    assert torch.equal(loaded.system.generator[0].weight, averages["generator.0.weight"])
+    assert not loaded.system.training
+    assert loaded.step == 12
+    assert loaded.config.norm
+
+
+def test_the_folder_tells_everything(run: ganvas.Run) -> None:
+    assert sorted(path.name for path in run.path.iterdir()) == [
+        "checkpoints", "config.json", "environment.json", "samples", "stats.jsonl",
+    ]  # fmt: skip
+    config = json.loads((run.path / "config.json").read_text())
+    assert (config["system"], config["preset"]) == ("toy", "smoke")
+    assert config["data"]["source"] == "digits"
+    assert config["data"]["classes"] == [str(digit) for digit in range(10)]
+    assert config["training"]["precision"] in ("fp32", "bf16")
+    environment = json.loads((run.path / "environment.json").read_text())
+    assert {"python", "torch", "platform", "processor", "commit", "command"} <= environment.keys()
+    names = sorted(path.name for path in (run.path / "samples").iterdir())
+    assert names == ["real.png"] + [f"step-{step:08}.png" for step in (0, 4, 8, 12)]
+    picture = Image.open(run.path / "samples/step-00000012.png")
+    assert "Copyright" in picture.text  # type: ignore[attr-defined]
+
+
+def test_classes_are_taken_from_the_data(tmp_path: Path) -> None:
+    run = train_toy(tmp_path / "run", steps=1, classes="auto")
+    assert run.config.classes == 10
+    assert (run.label("7"), run.label(3)) == (7, 3)
+    with pytest.raises(ganvas.UserError, match="there is no class 'x'"):
+        run.label("x")
+
+
+def test_settings_that_do_not_exist_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ganvas.UserError, match="there is no setting 'widht': did you mean width"):
+        train_toy(tmp_path / "run", widht=3)
+    with pytest.raises(ganvas.UserError, match="steps"):
+        train_toy(tmp_path / "run", steps=-1)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_in_use_is_refused(tmp_path: Path, run: ganvas.Run) -> None:
+    with pytest.raises(ganvas.UserError, match="is not empty"):
+        train_toy(run.path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ganvas.UserError, match="is a file"):
+        train_toy(tmp_path / "file")
+    with pytest.raises(ganvas.UserError, match="cannot write"):
+        train_toy(tmp_path / "file/run")
+    (tmp_path / "empty").mkdir()
+    assert train_toy(tmp_path / "empty", steps=1).step == 1
+
+
+def test_collapse_is_reported_once(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch) -> None:  # type: ignore
+    from ganvas.systems import find
+
+    toy = find("toy").SYSTEM
+    monkeypatch.setattr(toy, "sample", lambda self, seeds, c, t=None: torch.zeros(len(seeds), 1, 8, 8))
+    train_toy(tmp_path / "run", grid_every=2, steps=8)
+    assert capsys.readouterr().out.count("may have collapsed") == 1
+    assert [entry["step"] for entry in events(tmp_path / "run", "collapse")] == [4]
