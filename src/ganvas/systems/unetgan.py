@@ -178,12 +178,16 @@ PRESETS = {
         DataOptions(),
     ),
     "demo": Preset(
-        Config(size=32, width=16, latent=64, generator_rate=4e-4, discriminator_rate=4e-4, beta2=0.99, cutmix_warmup=1000),
+        Config(
+            size=32, width=16, latent=64, cutmix_warmup=1000, generator_rate=4e-4, discriminator_rate=4e-4, beta2=0.99
+        ),
         Training(steps=2000, batch=16, ema=0.99, log_every=20, grid_every=250, checkpoint_every=500),
         DataOptions(),
     ),
     "openmoji64": Preset(
-        Config(size=64, width=16, latent=64, generator_rate=2e-4, discriminator_rate=8e-4, beta2=0.99, cutmix_warmup=1000),
+        Config(
+            size=64, width=16, latent=64, cutmix_warmup=1000, generator_rate=2e-4, discriminator_rate=8e-4, beta2=0.99
+        ),
         Training(steps=4000, batch=16, ema=0.995, log_every=20, grid_every=250, checkpoint_every=250),
         DataOptions(),
     ),
