@@ -5,10 +5,11 @@ import torch
 
 from ganvas.augment import DiffAugment
 from ganvas.augment.diffaugment import _translation
+from ganvas.errors import UserError
 
 
 def test_unknown_policy():
-    with pytest.raises(ValueError, match="no augmentation 'flip'; there are color, translation, cutout"):
+    with pytest.raises(UserError, match="no augmentation 'flip'; there are color, translation, cutout"):
         DiffAugment("color,flip")
 
 

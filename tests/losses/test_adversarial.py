@@ -11,6 +11,7 @@ from torch import nn
 import ganvas.losses.adversarial as module
 from ganvas.discriminators import Condition, Verdict
 from ganvas.discriminators.unet import UNetDiscriminator
+from ganvas.errors import UserError
 from ganvas.losses.adversarial import AdversarialLoss
 from ganvas.losses.cutmix import cutmix_mask, mix
 
@@ -202,21 +203,26 @@ def test_augmentation_is_applied_to_every_picture_the_discriminator_sees():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"objective": "bce"}, "no objective"),
         ({"cutmix": 1.5}, "between 0 and 1"),
         ({"cutmix_mode": "mix"}, "'replace' or 'add'"),
         ({"penalty_every": 0}, "from 1 up"),
         ({"objective": "relativistic", "cutmix": 0.5}, "one by one"),
+        ({"consistency": 1.0}, "on CutMix pictures"),
     ],
 )
 def test_impossible_options(options, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(UserError, match=message):
         AdversarialLoss(Pointwise(), **options)
+
+
+def test_unknown_objective():
+    with pytest.raises(ValueError, match="no objective 'bce'"):
+        AdversarialLoss(Pointwise(), "bce")
 
 
 def test_cutmix_without_a_per_pixel_head_is_refused():
     real, fake = _pictures(2, 8)
-    with pytest.raises(ValueError, match="logit for every pixel"):
+    with pytest.raises(UserError, match="logit for every pixel"):
         AdversarialLoss(WithBatchNorm(), cutmix=1.0).discriminator_terms(real, fake)
 
 

@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ganvas.errors import UserError
+
 POLICIES = ("color", "translation", "cutout")
 
 Images = Float[Tensor, "B C H W"]
@@ -22,14 +24,14 @@ class DiffAugment:
         policy: Any of `color`, `translation`, `cutout`, separated by commas.
 
     Raises:
-        ValueError: An unknown policy.
+        UserError: An unknown policy.
     """
 
     def __init__(self, policy: str = "color,translation,cutout") -> None:
         self.policy = tuple(name.strip() for name in policy.split(",") if name.strip())
         unknown = [name for name in self.policy if name not in POLICIES]
         if unknown:
-            raise ValueError(f"no augmentation {unknown[0]!r}; there are {', '.join(POLICIES)}")
+            raise UserError(f"no augmentation {unknown[0]!r}; there are {', '.join(POLICIES)}")
 
     def __call__(self, images: Images) -> Images:
         """Augmented pictures; values may leave [-1, 1]."""

@@ -30,6 +30,7 @@ from ganvas.engine.signals import StopRequest
 from ganvas.engine.system import Batch, Update
 from ganvas.engine.training import Training
 from ganvas.errors import UserError
+from ganvas.nn.dtypes import at_least_float32
 from ganvas.nn.weights import update_scope
 
 Gradients = list[tuple[nn.Parameter, Tensor]]
@@ -142,7 +143,7 @@ class Loop:
                 with self.autocast():
                     terms = update.loss(batch)
                 self.record.add(update.name, terms)
-                loss = torch.stack([term.float() for term in terms.values()]).sum()
+                loss = torch.stack([at_least_float32(term) for term in terms.values()]).sum()
                 loss = loss / (self.accumulation * self.ranks.world)
                 loss.backward()  # type: ignore[no-untyped-call]
                 losses.append(loss.detach())

@@ -23,14 +23,16 @@ It knows nothing of ganvas' training loop. In a plain PyTorch loop, with a gener
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor, nn
 
 from ganvas.discriminators import Condition, Verdict
+from ganvas.errors import UserError
 from ganvas.losses.cutmix import cutmix_mask, mix
 from ganvas.losses.objectives import ObjectiveName, objective
 from ganvas.losses.penalties import Discriminator, gradient_penalty, zero_centred_penalty
@@ -39,6 +41,7 @@ from ganvas.nn.weights import update_scope, weight_scope
 
 Images = Float[Tensor, "B C H W"]
 Terms = dict[str, Tensor]
+Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class AdversarialLoss(nn.Module):
@@ -70,7 +73,8 @@ class AdversarialLoss(nn.Module):
         generator_weight: Factor on the generator's.
 
     Raises:
-        ValueError: An unknown objective or mode, an impossible value, or CutMix with a relativistic objective.
+        ValueError: There is no such objective.
+        UserError: An impossible value, or settings that exclude each other.
     """
 
     calls: Tensor
@@ -98,13 +102,17 @@ class AdversarialLoss(nn.Module):
         super().__init__()
         self.objective = _objective(objective)
         if not 0 <= cutmix <= 1:
-            raise ValueError(f"cutmix is a probability between 0 and 1, not {cutmix}")
+            raise UserError(f"cutmix is a probability between 0 and 1, not {cutmix}")
         if cutmix_mode not in ("replace", "add"):
-            raise ValueError(f"cutmix_mode is 'replace' or 'add', not {cutmix_mode!r}")
+            raise UserError(f"cutmix_mode is 'replace' or 'add', not {cutmix_mode!r}")
+        if consistency and not cutmix:
+            raise UserError("consistency is computed on CutMix pictures: give cutmix above 0, or consistency 0")
         if penalty_every < 1:
-            raise ValueError(f"penalty_every is a number of steps from 1 up, not {penalty_every}")
+            raise UserError(f"penalty_every is a number of steps from 1 up, not {penalty_every}")
         if cutmix and self.objective.relative:
-            raise ValueError("CutMix needs an objective that judges pictures one by one, which relativistic does not")
+            raise UserError(
+                f"CutMix judges pictures one by one, which {objective} does not: choose another objective, or cutmix 0"
+            )
         self.__dict__["discriminator"] = discriminator  # held without being registered, see above
         self.cutmix, self.cutmix_loss, self.cutmix_mode = cutmix, cutmix_loss, cutmix_mode
         self.cutmix_warmup, self.consistency = cutmix_warmup, consistency
@@ -131,7 +139,7 @@ class AdversarialLoss(nn.Module):
             A term for each head; `cutmix_HEAD`, `consistency`, `r1`, `r2`, `gradient_penalty` where they are due.
 
         Raises:
-            ValueError: CutMix with a discriminator that has no logit for every pixel.
+            UserError: CutMix with a discriminator that has no logit for every pixel.
         """
         if step is None:
             step = int(self.calls)
@@ -203,7 +211,7 @@ class AdversarialLoss(nn.Module):
         verdicts = self._judge(groups, condition)
         per_pixel = [name for name, head in verdicts[0].heads.items() if head.shape == mask.shape]
         if not per_pixel:
-            raise ValueError("CutMix needs a discriminator with a logit for every pixel, such as the U-Net's")
+            raise UserError("CutMix needs a discriminator with a logit for every pixel, such as the U-Net's")
         terms = self._plain_terms(verdicts[1], verdicts[2]) if adding else {}
         for name, head in verdicts[0].heads.items():
             logits = at_least_float32(head)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Protocol, runtime_checkable
 
+from pydantic import Field
 from torch import nn
 from torch.optim import Adam
+
+Decay = Annotated[float, Field(ge=0, lt=1)]
+"""How much of a moving average is kept at each step."""
 
 
 @runtime_checkable

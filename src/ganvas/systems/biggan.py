@@ -28,7 +28,7 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import ConfigDict
+from pydantic import ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -45,7 +45,7 @@ from ganvas.nn.dtypes import at_least_float32
 from ganvas.nn.latent import class_condition, draw, draw_seeded, refresh_statistics
 from ganvas.nn.layers import Conv2d, Linear
 from ganvas.nn.norm import ModulatedBatchNorm
-from ganvas.nn.optim import adam
+from ganvas.nn.optim import Decay, adam
 
 PAPER = "arXiv:1809.11096"
 
@@ -64,31 +64,31 @@ class Config:
 
     size: Literal[32, 64, 128, 256] = 128
     """Side of the pictures, pixels."""
-    channels: int = 3
+    channels: Literal[1, 3] = 3
     """Colour channels: 3, or 1 for gray."""
-    classes: int | Literal["auto"] = 0
+    classes: NonNegativeInt | Literal["auto"] = 0
     """Number of classes; 0 is unconditional, `auto` as many as the data has."""
-    width: int = 64
+    width: PositiveInt = 64
     """Channels of the widest-resolution block, `ch` in the paper (96 for ImageNet there, 64 in U-Net GAN)."""
-    latent: int = 128
+    latent: PositiveInt = 128
     """Length of z."""
-    shared_embedding: int = 0
+    shared_embedding: NonNegativeInt = 0
     """Length of the class embedding that all batch norms share, with z cut in pieces (BigGAN); 0: one each."""
-    attention: int = 0
+    attention: NonNegativeInt = 0
     """Resolution of self-attention in both networks, pixels (64 in BigGAN); 0 is none."""
     objective: ObjectiveName = "hinge"
     """Adversarial objective (section 3)."""
-    discriminator_steps: int = 1
+    discriminator_steps: PositiveInt = 1
     """Discriminator updates for each of the generator's (2 in the paper)."""
-    generator_rate: float = 1e-4
+    generator_rate: PositiveFloat = 1e-4
     """Learning rate of the generator's Adam."""
-    discriminator_rate: float = 4e-4
+    discriminator_rate: PositiveFloat = 4e-4
     """Learning rate of the discriminator's Adam."""
-    beta1: float = 0.0
+    beta1: Decay = 0.0
     """Adam's first decay, both networks."""
-    beta2: float = 0.999
+    beta2: Decay = 0.999
     """Adam's second decay, both networks."""
-    adam_eps: float = 1e-6
+    adam_eps: PositiveFloat = 1e-6
     """Adam's epsilon, both networks."""
 
 

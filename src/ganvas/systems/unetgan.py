@@ -28,7 +28,7 @@ from functools import partial
 from typing import Literal
 
 import torch
-from pydantic import ConfigDict
+from pydantic import ConfigDict, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -40,10 +40,10 @@ from ganvas.discriminators.unet import UNetDiscriminator
 from ganvas.engine.system import Batch, Preset, System, Terms, Update
 from ganvas.engine.training import Training
 from ganvas.errors import UserError
-from ganvas.losses.adversarial import AdversarialLoss
+from ganvas.losses.adversarial import AdversarialLoss, Probability
 from ganvas.losses.objectives import ObjectiveName
 from ganvas.nn.latent import class_condition, draw, draw_seeded, refresh_statistics
-from ganvas.nn.optim import adam
+from ganvas.nn.optim import Decay, adam
 from ganvas.systems.biggan import Generator
 
 PAPER = "arXiv:2002.12655"
@@ -55,47 +55,47 @@ class Config:
 
     size: Literal[32, 64, 128, 256] = 128
     """Side of the pictures, pixels."""
-    channels: int = 3
+    channels: Literal[1, 3] = 3
     """Colour channels: 3, or 1 for gray."""
-    classes: int | Literal["auto"] = 0
+    classes: NonNegativeInt | Literal["auto"] = 0
     """Number of classes; 0 is unconditional, `auto` as many as the data has."""
-    width: int = 64
+    width: PositiveInt = 64
     """Channels of the widest-resolution block in both networks, `ch` in the paper (64)."""
-    latent: int = 128
+    latent: PositiveInt = 128
     """Length of z (128 in the published code, 140 in the paper)."""
     discriminator: Literal["unet", "resnet"] = "unet"
     """The U-Net of section 3.1, or BigGAN's encoder alone."""
     objective: ObjectiveName = "non-saturating"
     """Adversarial objective: non-saturating cross-entropy with consistency, hinge without (section 4.1)."""
-    cutmix: float = 0.5
+    cutmix: Probability = 0.5
     """Probability of a CutMix step, p_mix, at the end of its warm-up (0.5)."""
-    cutmix_loss: float = 1.0
+    cutmix_loss: NonNegativeFloat = 1.0
     """Weight of the CutMix term; 0 leaves consistency alone, for runs that are unstable."""
     cutmix_mode: Literal["replace", "add"] = "replace"
     """A CutMix step replaces the ordinary loss (FFHQ, COCO-Animals), or CutMix is added to it (CelebA)."""
-    cutmix_warmup: int = 0
+    cutmix_warmup: NonNegativeInt = 0
     """Steps over which p_mix rises linearly from 0 (mode replace) or the encoder's CutMix loss does (mode add)."""
-    consistency: float = 1.0
+    consistency: NonNegativeFloat = 1.0
     """Weight of the consistency term, lambda (eq. 9)."""
-    r1: float = 0.0
+    r1: NonNegativeFloat = 0.0
     """Weight of the R1 penalty on real pictures, gamma (Mescheder et al. 2018); not in the paper."""
-    r2: float = 0.0
+    r2: NonNegativeFloat = 0.0
     """Weight of the R2 penalty on generated pictures; not in the paper."""
-    gradient_penalty: float = 0.0
+    gradient_penalty: NonNegativeFloat = 0.0
     """Weight of the WGAN-GP penalty (Gulrajani et al. 2017); not in the paper."""
-    penalty_every: int = 16
+    penalty_every: PositiveInt = 16
     """Penalties are computed once in so many steps."""
     diffaugment: str = ""
     """Policies of DiffAugment for small data sets, such as color,translation,cutout; not in the paper."""
-    generator_rate: float = 1e-4
+    generator_rate: PositiveFloat = 1e-4
     """Learning rate of the generator's Adam."""
-    discriminator_rate: float = 5e-4
+    discriminator_rate: PositiveFloat = 5e-4
     """Learning rate of the discriminator's Adam."""
-    beta1: float = 0.0
+    beta1: Decay = 0.0
     """Adam's first decay, both networks."""
-    beta2: float = 0.999
+    beta2: Decay = 0.999
     """Adam's second decay, both networks."""
-    adam_eps: float = 1e-6
+    adam_eps: PositiveFloat = 1e-6
     """Adam's epsilon, both networks."""
 
 
@@ -107,7 +107,9 @@ class UNetGAN(System):
         if config.classes == "auto":
             raise UserError("the number of classes is not known here: give --classes N, or data with labels")
         if config.discriminator == "resnet" and config.cutmix:
-            raise UserError("CutMix needs the unet discriminator: give --cutmix 0, or --discriminator unet")
+            raise UserError(
+                "CutMix needs the unet discriminator: give --cutmix 0 --consistency 0, or --discriminator unet"
+            )
         self.config = config
         self.classes = config.classes
         self.needs = frozenset({"image", "label"} if config.classes else {"image"})
