@@ -250,8 +250,8 @@ PRESETS = {
         DataOptions(),
     ),
     "demo": Preset(
-        Config(size=64, width=16, latent=64, discriminator_rate=4e-4),
-        Training(steps=1000, batch=16, ema=0.99, grid_every=100, checkpoint_every=250),
+        Config(size=32, width=16, latent=64, generator_rate=2e-4, discriminator_rate=2e-3, beta2=0.99),
+        Training(steps=2000, batch=16, ema=0.995, log_every=20, grid_every=250, checkpoint_every=500),
         DataOptions(),
     ),
     # Brock et al. 2019, appendix C, and the defaults of their PyTorch code where the paper needs a pod.

@@ -181,9 +181,9 @@ PRESETS = {
     ),
     "demo": Preset(
         Config(
-            size=32, width=16, latent=64, cutmix_warmup=1000, generator_rate=4e-4, discriminator_rate=4e-4, beta2=0.99
+            size=32, width=16, latent=64, cutmix_warmup=1000, generator_rate=2e-4, discriminator_rate=2e-3, beta2=0.99
         ),
-        Training(steps=2000, batch=16, ema=0.99, log_every=20, grid_every=250, checkpoint_every=500),
+        Training(steps=2000, batch=16, ema=0.995, log_every=20, grid_every=250, checkpoint_every=500),
         DataOptions(),
     ),
     "openmoji64": Preset(
