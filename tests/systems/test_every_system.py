@@ -46,7 +46,7 @@ def variants():
             yield name, {"discriminator": "resnet", "cutmix": 0.0, "consistency": 0.0, "objective": "hinge"}
 
 
-@pytest.mark.parametrize(("name", "changes"), variants())
+@pytest.mark.parametrize(("name", "changes"), list(variants()))
 def test_updates_are_finite_and_move_their_networks_and_no_others(name, changes):
     system = smoke(name, **changes)
     optimizers = system.optimizers()
@@ -87,7 +87,7 @@ def test_every_parameter_of_an_update_gets_a_gradient(name):
     assert reached == {key for key, _ in system.named_parameters()}
 
 
-@pytest.mark.parametrize(("name", "changes"), variants())
+@pytest.mark.parametrize(("name", "changes"), list(variants()))
 def test_a_picture_depends_on_its_seed_alone(name, changes):
     system = smoke(name, **changes).eval()
     with torch.no_grad():
