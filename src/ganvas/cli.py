@@ -301,7 +301,8 @@ def prepare_data(words: list[str]) -> None:
     arguments, options = parse_with_options(Preparing, words, "data prepare")
     from ganvas.data import prepare_data
 
-    prepared = prepare_data(arguments.source, arguments.out, options, size=arguments.size, channels=arguments.channels)
+    size, channels = arguments.size, arguments.channels
+    prepared = prepare_data(arguments.source, arguments.out, options, size=size, channels=channels, progress=True)
     skipped = f", {len(prepared.skipped)} files skipped" if prepared.skipped else ""
     print(f"{len(prepared)} pictures in {arguments.out}{skipped}")
 
