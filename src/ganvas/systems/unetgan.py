@@ -188,9 +188,9 @@ PRESETS = {
     ),
     "openmoji64": Preset(
         Config(
-            size=64, width=16, latent=256, cutmix_warmup=1000, generator_rate=2e-4, discriminator_rate=2e-3, beta2=0.99
+            size=64, width=16, latent=256, cutmix_warmup=1000, generator_rate=1e-4, discriminator_rate=5e-4, beta2=0.99
         ),
-        Training(steps=4000, batch=16, ema=0.995, log_every=20, grid_every=250, checkpoint_every=250),
+        Training(steps=3500, batch=16, ema=0.995, log_every=20, grid_every=125, checkpoint_every=250),
         DataOptions(),
     ),
     # Scripts of the published code. Warm-up there is in epochs: 100 of 70,000 / 20 steps, 200 of 38,000 / 80.
