@@ -43,7 +43,7 @@ from ganvas.systems import find, find_preset
 
 # Settings that make a step of each kind, by system; a system that is not named has one kind.
 VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
-    "unetgan": {"plain": {"cutmix": 0.0}, "cutmix": {"cutmix": 1.0, "cutmix_warmup": 0}},
+    "unetgan": {"plain": {"cutmix": 0.0, "consistency": 0.0}, "cutmix": {"cutmix": 1.0, "cutmix_warmup": 0}},
 }
 
 

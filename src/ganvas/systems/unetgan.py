@@ -183,7 +183,7 @@ PRESETS = {
         Config(
             size=32, width=16, latent=128, cutmix_warmup=1000, generator_rate=1e-4, discriminator_rate=5e-4, beta2=0.99
         ),
-        Training(steps=2000, batch=16, ema=0.995, log_every=20, grid_every=250, checkpoint_every=500),
+        Training(steps=1700, batch=16, ema=0.995, log_every=20, grid_every=250, checkpoint_every=500),
         DataOptions(),
     ),
     "openmoji64": Preset(
