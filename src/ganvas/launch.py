@@ -136,11 +136,6 @@ def _open(data: str, chosen: Preset, ranks: Ranks) -> Prepared:
     channels = getattr(config, "channels", 3)
     prepared = open_data(data, chosen.data, size=config.size, channels=channels, progress=ranks.first)
     if ranks.first:
-        count = len(prepared.skipped)
-        skipped = f", {count} skipped: `ganvas data check {data}` names them" if count else ""
-        print(f"{len(prepared)} pictures of {data}{skipped}")
-        if prepared.licence:
-            print(prepared.licence)
         ranks.wait()
     return prepared
 

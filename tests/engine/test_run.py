@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -101,3 +102,15 @@ def test_collapse_is_reported_once(tmp_path: Path, capsys: pytest.CaptureFixture
     train_toy(tmp_path / "run", grid_every=2, steps=8)
     assert capsys.readouterr().out.count("may have collapsed") == 1
     assert [entry["step"] for entry in events(tmp_path / "run", "collapse")] == [4]
+
+
+def test_training_says_what_it_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    generator = np.random.default_rng(0)
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i in range(8):
+        Image.fromarray(generator.integers(0, 256, (16, 16), dtype=np.uint8)).save(folder / f"{i}.png")
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    ganvas.train("toy", "smoke", data=folder, out=tmp_path / "run", device="cpu", batch=8)
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == f"8 pictures of {folder}, 1 skipped: `ganvas data check {folder}` names them"

@@ -91,6 +91,7 @@ def train_run(
         if checkpoint is None and ranks.first:
             folder.create(settings)
         ranks.wait()
+        tell_data(log, prepared, settings.source)
         if checkpoint is not None:
             for damaged in checkpoint.damaged:
                 log.note(f"passed over {damaged}; going on from step {state.step}")
@@ -105,6 +106,15 @@ def train_run(
         if not loop.run():
             log.event(state.step, "stopped")
             log.note(f"stopped at step {state.step} and saved: go on with `ganvas resume {folder.path}`")
+
+
+def tell_data(log: Log, prepared: Prepared, source: str) -> None:
+    """Says how many pictures are trained on, how many were passed over, and whose they are."""
+    count = len(prepared.skipped)
+    skipped = f", {count} skipped: `ganvas data check {source}` names them" if count else ""
+    log.note(f"{len(prepared)} pictures of {source}{skipped}")
+    if prepared.licence:
+        log.note(prepared.licence)
 
 
 def initialise(system: System, source: Checkpoint) -> dict[str, Any]:
