@@ -167,10 +167,12 @@ def _with_classes(config: Any, prepared: Prepared) -> Any:
     """The configuration with `classes` as the data has them.
 
     Raises:
-        UserError: If it asks for another number of classes than the data has.
+        UserError: If it asks for another number of classes than the data has, or for those of data without any.
     """
     asked, found = getattr(config, "classes", 0), len(prepared.classes or [])
     if asked == "auto":
+        if not found:
+            raise UserError("--classes auto needs labels and the data has none: use class folders, or --classes 0")
         return dataclasses.replace(config, classes=found)
     if asked and asked != found:
         raise UserError(f"--classes is {asked} but the data has {found} classes: give --classes auto, or other data")

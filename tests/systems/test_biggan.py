@@ -75,12 +75,14 @@ def test_hierarchical_latent_reaches_every_block():
     [
         ({"shared_embedding": 8}, "needs classes"),
         ({"shared_embedding": 8, "classes": 2, "latent": 9}, "multiple"),
+        ({"attention": 50}, "resolution of .8, 16.: not 50"),
+        ({"attention": 16, "width": 1}, "multiple of 8 channels"),
         ({"classes": "auto"}, "number of classes is not known"),
     ],
 )
 def test_impossible_settings(changes, message):
     with pytest.raises(UserError, match=message):
-        biggan.BigGAN(biggan.Config(size=32, width=4, **changes))
+        biggan.BigGAN(biggan.Config(**({"size": 32, "width": 4} | changes)))
 
 
 def test_cutmix_with_the_plain_discriminator_is_refused():

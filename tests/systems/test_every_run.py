@@ -59,3 +59,5 @@ def test_classes_come_from_the_data_by_name(name, pictures, tmp_path):
     torch.testing.assert_close(turn[0], a[0])  # classes in turn, seed 0 draws the first
     with pytest.raises(ganvas.UserError, match="there is no class 'd'"):
         run.sample(1, classes="d")
+    with pytest.raises(ganvas.UserError, match="--classes auto needs labels"):
+        ganvas.train(name, "smoke", data=pictures / "a", out=tmp_path / "none", classes="auto", device="cpu")

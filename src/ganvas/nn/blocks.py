@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ganvas.errors import UserError
 from ganvas.nn.layers import Conv2d
 
 
@@ -64,10 +65,15 @@ class SelfAttention(nn.Module):
 
     Args:
         channels: Of the feature maps, a multiple of 8.
+
+    Raises:
+        UserError: They are not.
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+        if channels % 8:
+            raise UserError(f"self-attention needs a multiple of 8 channels, not {channels}: give a larger --width")
         self.query = Conv2d(channels, channels // 8, 1, spectral=True, bias=False)
         self.key = Conv2d(channels, channels // 8, 1, spectral=True, bias=False)
         self.value = Conv2d(channels, channels // 2, 1, spectral=True, bias=False)

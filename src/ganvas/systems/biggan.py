@@ -186,6 +186,11 @@ class BigGAN(System):
         super().__init__()
         if config.classes == "auto":
             raise UserError("the number of classes is not known here: give --classes N, or data with labels")
+        places = [2**power for power in range(3, 9) if 2**power < config.size]
+        if config.attention and config.attention not in places:
+            raise UserError(
+                f"self-attention at {config.size} px goes to a resolution of {places}: not {config.attention}"
+            )
         self.config = config
         self.classes = config.classes
         self.needs = frozenset({"image", "label"} if config.classes else {"image"})

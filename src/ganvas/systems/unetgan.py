@@ -116,6 +116,8 @@ class UNetGAN(System):
         self.generator = Generator(config.size, config.channels, config.width, config.latent, config.classes, 0, 0)
         network = {"unet": UNetDiscriminator, "resnet": ResNetDiscriminator}[config.discriminator]
         self.discriminator = network(config.size, channels=config.channels, width=config.width, classes=config.classes)
+        # The published code halves cross-entropy on real and on fake, of both networks; its hinge loss is whole.
+        weight = 0.5 if config.objective in ("minimax", "non-saturating") else 1.0
         self.adversarial = AdversarialLoss(
             self.discriminator,
             config.objective,
@@ -129,9 +131,8 @@ class UNetGAN(System):
             gradient_penalty=config.gradient_penalty,
             penalty_every=config.penalty_every,
             augment=DiffAugment(config.diffaugment) if config.diffaugment else None,
-            # The published code halves cross-entropy on real and on fake, of both networks; hinge it takes whole.
-            discriminator_weight=1.0 if config.objective == "hinge" else 0.5,
-            generator_weight=1.0 if config.objective == "hinge" else 0.5,
+            discriminator_weight=weight,
+            generator_weight=weight,
         )
 
     def updates(self, step: int) -> Iterable[Update]:
