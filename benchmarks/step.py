@@ -79,6 +79,8 @@ class Step:
             log=None,
             about={},
             preview=None,
+            judge=None,
+            report=None,
             stop=None,
         )
         system.train()

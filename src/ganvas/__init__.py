@@ -2,6 +2,7 @@
 
 run = ganvas.train("unetgan", "demo", data="photos/", out="runs/photos")   # or ganvas.load("runs/photos")
 images = run.sample(16, seed=0)                                            # (16, 3, H, W) in [-1, 1]
+scores = ganvas.evaluate(run, data="photos/")                              # named, each with its protocol
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from ganvas.errors import UserError
 if TYPE_CHECKING:
     from ganvas.launch import resume, train
     from ganvas.losses.adversarial import AdversarialLoss
+    from ganvas.metrics.evaluate import evaluate
     from ganvas.run import Run, load
 
-__all__ = ["AdversarialLoss", "Run", "UserError", "load", "resume", "train"]
+__all__ = ["AdversarialLoss", "Run", "UserError", "evaluate", "load", "resume", "train"]
 
 _HOMES = {
     "AdversarialLoss": "ganvas.losses.adversarial",
     "Run": "ganvas.run",
+    "evaluate": "ganvas.metrics.evaluate",
     "load": "ganvas.run",
     "resume": "ganvas.launch",
     "train": "ganvas.launch",

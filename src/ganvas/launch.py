@@ -130,14 +130,8 @@ def resume(
 
 def _open(data: str, chosen: Preset, ranks: Ranks) -> Prepared:
     """The prepared data; the first process prepares it, the others find it done."""
-    config = chosen.config
-    if not ranks.first:
-        ranks.wait()
-    channels = getattr(config, "channels", 3)
-    prepared = open_data(data, chosen.data, size=config.size, channels=channels, progress=ranks.first)
-    if ranks.first:
-        ranks.wait()
-    return prepared
+    size, channels = chosen.config.size, getattr(chosen.config, "channels", 3)
+    return ranks.in_turn(lambda: open_data(data, chosen.data, size=size, channels=channels, progress=ranks.first))
 
 
 def _used(folder: RunFolder) -> bool:

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -18,28 +18,40 @@ from ganvas.engine.checkpoint import Checkpoint
 from ganvas.engine.folder import RunFolder, Settings, ganvas_version
 from ganvas.engine.precision import autocast, resolve_device, resolve_precision
 from ganvas.engine.preview import sample_in_batches
+from ganvas.engine.scoring import best_step
 from ganvas.engine.seeding import seed_for
 from ganvas.engine.system import Batch, System
 from ganvas.engine.training import Device, Precision
 from ganvas.errors import UserError
 from ganvas.viz.grids import grid, save_png, to_bytes
 
+Which = Literal["newest", "best"] | int
+"""Which checkpoint of a run: the newest that is whole, the one with the best score, or that of a step."""
+
 
 class Run:
-    """A run on disk: its settings, and the networks of its newest good checkpoint, read when first asked for.
+    """A run on disk: its settings, and the networks of one checkpoint, read when first asked for.
 
     Attributes:
         folder: Where it is.
         settings: What it was asked to do.
     """
 
-    def __init__(self, path: str | Path, device: Device = "auto", precision: Precision = "fp32") -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        device: Device = "auto",
+        precision: Precision = "fp32",
+        checkpoint: Which = "newest",
+    ) -> None:
         """Reads the settings.
 
         Args:
             path: The run's folder.
             device: Where to put the networks.
             precision: Number format to sample in.
+            checkpoint: `newest` (the newest that is whole), `best` (by the score the run was watched with), or
+                the number of steps behind one that was kept.
 
         Raises:
             UserError: If `path` is not a run.
@@ -49,6 +61,7 @@ class Run:
         self.settings = Settings.from_json(values, systems.find(values["system"]).Config, DataOptions)
         self.device = resolve_device(device)
         self.precision = resolve_precision(precision, self.device)
+        self.which = checkpoint
 
     @property
     def path(self) -> Path:
@@ -72,12 +85,15 @@ class Run:
 
     @cached_property
     def checkpoint(self) -> Checkpoint:
-        """The newest checkpoint that is whole.
+        """The checkpoint asked for.
 
         Raises:
-            UserError: If there is none.
+            UserError: If it is not there, or not whole.
         """
-        return self.folder.checkpoints().load()
+        which = self.which
+        if which == "best":
+            which = best_step(self.folder.metrics)
+        return self.folder.checkpoints().load(None if which == "newest" else which)
 
     @cached_property
     def system(self) -> System:
@@ -202,18 +218,21 @@ class Run:
         raise UserError(f"there is no class {name!r}{systems.nearest(str(name), self.classes)}")
 
 
-def load(path: str | Path, *, device: Device = "auto", precision: Precision = "fp32") -> Run:
+def load(
+    path: str | Path, *, device: Device = "auto", precision: Precision = "fp32", checkpoint: Which = "newest"
+) -> Run:
     """Opens a run.
 
     Args:
         path: The run's folder.
         device: Where to put the networks.
         precision: Number format to sample in.
+        checkpoint: `newest`, `best` or a number of steps; see `Run`.
 
     Raises:
-        UserError: If it is not a run, or has no checkpoint that is whole.
+        UserError: If it is not a run, or the checkpoint is not there or not whole.
     """
-    run = Run(path, device, precision)
+    run = Run(path, device, precision, checkpoint)
     _ = run.checkpoint
     return run
 

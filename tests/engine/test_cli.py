@@ -15,6 +15,7 @@ from PIL import Image
 from toy_runs import train_toy
 
 from ganvas import cli, systems
+from ganvas.cli import commands, options
 
 Process = Callable[..., CompletedProcess[str]]
 Captured = pytest.CaptureFixture[str]
@@ -71,7 +72,7 @@ def test_unexpected_errors_are_one_line_too(capsys: Captured, monkeypatch: pytes
     def broken(words: list[str]) -> None:
         raise ZeroDivisionError("a\nb")
 
-    monkeypatch.setitem(cli.COMMANDS, "list", broken)
+    monkeypatch.setitem(commands.COMMANDS, "list", broken)
     assert cli.run(["list"]) == 1
     assert capsys.readouterr().err == "ganvas: internal error, ZeroDivisionError: a b (--debug shows where)\n"
 
@@ -145,7 +146,7 @@ def test_settings_of_a_system_do_not_share_names(name: str, capsys: Captured) ->
     presets = systems.find(name).PRESETS
     preset = presets["smoke"]
     fields = [f.name for part in (preset.config, preset.training, preset.data) for f in dataclasses.fields(part)]
-    own = [f.name for kind in (cli.Training, cli.Describing) for f in dataclasses.fields(kind)]
+    own = [f.name for kind in (options.Training, options.Describing) for f in dataclasses.fields(kind)]
     assert len(fields) == len(set(fields))
     assert not set(fields) & set(own)
     for chosen in presets:

@@ -36,8 +36,24 @@ class Pictures:
         return {"image": torch.rand(self.shape, generator=generator) * 2 - 1}
 
 
+class NoJudge:
+    """Never scores."""
+
+    best = None
+    patient = True
+
+    def start_at(self, step: int) -> None:
+        pass
+
+    def due(self, step: int) -> bool:
+        return False
+
+    def __call__(self, state: State) -> None:
+        raise AssertionError("not due")
+
+
 def make_loop(folder: Path, system: System, **training: Any) -> Loop:
-    """A loop around a system, without data, grids or a terminal."""
+    """A loop around a system, without data, grids, scores or a terminal."""
     settings = Training(**{"steps": 4, "batch": 8, "ema": 0.9, "checkpoint_every": 5, "grid_every": 0} | training)
     device = torch.device("cpu")
     folder.mkdir(parents=True, exist_ok=True)
@@ -51,6 +67,8 @@ def make_loop(folder: Path, system: System, **training: Any) -> Loop:
         Log(folder / "stats.jsonl", settings.steps, settings.batch),
         {},
         lambda state: None,
+        NoJudge(),
+        lambda: None,
         StopRequest(),
     )
 

@@ -155,15 +155,21 @@ class Checkpoints:
                 self.path(step).unlink(missing_ok=True)
         return path
 
-    def load(self) -> Checkpoint:
-        """The newest checkpoint that is whole.
+    def load(self, step: int | None = None) -> Checkpoint:
+        """The newest checkpoint that is whole, or the one after `step` steps.
+
+        Args:
+            step: Which one; None takes the newest, and passes over damaged ones.
 
         Raises:
-            UserError: If there is none.
+            UserError: If there is none, or the one asked for is not there or not whole.
         """
+        if step is not None and step not in self.steps():
+            kept = ", ".join(map(str, self.steps())) or "none"
+            raise UserError(f"there is no checkpoint of step {step} in {self.folder} (saved steps: {kept})")
         damaged: list[str] = []
-        for step in reversed(self.steps()):
-            path = self.path(step)
+        for candidate in reversed(self.steps()) if step is None else (step,):
+            path = self.path(candidate)
             try:
                 tensors, meta = _decode(path.read_bytes())
             except (OSError, ValueError, SafetensorError) as error:

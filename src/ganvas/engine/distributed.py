@@ -7,10 +7,10 @@ that does not go through it. All processes read the same run folder; rank 0 alon
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -21,6 +21,7 @@ from ganvas.engine.training import Device
 from ganvas.errors import UserError
 
 CPU = torch.device("cpu")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,23 @@ class Ranks:
         answer = torch.tensor([int(flag)])
         dist.all_reduce(answer, dist.ReduceOp.MAX, group=self.control)
         return bool(answer.item())
+
+    def gather(self, value: Any) -> list[Any]:
+        """Every process's `value`, in the order of their numbers; all get the same list."""
+        if self.world == 1:
+            return [value]
+        values: list[Any] = [None] * self.world
+        dist.all_gather_object(values, value, group=self.control)
+        return values
+
+    def in_turn(self, work: Callable[[], Result]) -> Result:
+        """Lets the first process do `work`, then the others, which find what it left on the disk."""
+        if not self.first:
+            self.wait()
+        result = work()
+        if self.first:
+            self.wait()
+        return result
 
     def wait(self) -> None:
         """Waits until every process has come here."""

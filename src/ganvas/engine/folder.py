@@ -3,6 +3,8 @@
 config.json        system, preset, settings, data and its classes: enough to build everything again
 environment.json   versions, machine, command line
 stats.jsonl        numbers and events, a line each
+metrics.jsonl      scores of samples, a line each
+report.html        all of it, to look at
 samples/           grids of pictures
 checkpoints/       what a run resumes from
 """
@@ -103,6 +105,11 @@ class RunFolder:
     def stats(self) -> Path:
         """File of numbers and events."""
         return self.path / "stats.jsonl"
+
+    @property
+    def metrics(self) -> Path:
+        """File of scores."""
+        return self.path / "metrics.jsonl"
 
     def checkpoints(self, keep: int = 2) -> Checkpoints:
         """The run's checkpoints, of which `keep` stay."""

@@ -1,5 +1,7 @@
 """What a run says while it trains: one live line, and `stats.jsonl` with every number and event.
 
+Numbers and pictures also go to the writers, if there are any (TensorBoard, ...).
+
 A line of `stats.jsonl` is a JSON object with `step`, the steps done. Lines with `event` tell what happened
 (`grid`, `collapse`, `non-finite`, `resumed`, ...); the others hold numbers averaged since the line before, losses
 as `update/term`.
@@ -13,9 +15,9 @@ import math
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 from rich.live import Live
@@ -23,8 +25,11 @@ from rich.text import Text
 
 from ganvas.engine.files import is_full_disk, write_atomically
 
+if TYPE_CHECKING:
+    from ganvas.engine.writers import Writer
+
 # What going back to an earlier step does not undo; all else is done, and logged, again.
-LASTING_EVENTS = frozenset({"non-finite", "resumed", "damaged checkpoint", "stopped", "initialised"})
+LASTING_EVENTS = frozenset({"non-finite", "resumed", "damaged checkpoint", "stopped", "out of patience", "initialised"})
 
 
 def read_stats(path: Path) -> list[dict[str, Any]]:
@@ -45,7 +50,10 @@ def read_stats(path: Path) -> list[dict[str, Any]]:
 class Log:
     """Writes and shows the progress of one run; silent in every process but the first.
 
-    Use it as a context around training: it owns the terminal's last line there.
+    Use it as a context around training: it owns the terminal's last line there, and closes its writers.
+
+    Attributes:
+        writers: Who else gets numbers and pictures. One that fails is told of, and left out from then on.
     """
 
     def __init__(self, path: Path | None, steps: int, batch: int, plain_seconds: float = 10.0) -> None:
@@ -61,6 +69,7 @@ class Log:
         self.steps = steps
         self.batch = batch
         self.plain_seconds = plain_seconds
+        self.writers: list[Writer] = []
         self.console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
         self._live: Live | None = None
         self._disk_full = False
@@ -75,14 +84,16 @@ class Log:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Gives the terminal back."""
+        """Gives the terminal back, and closes the writers."""
         if self._live is not None:
             self._live.__exit__(None, None, None)
             self._live = None
+        self._pass_on(lambda writer: writer.close())
 
     def start_at(self, step: int) -> None:
         """Forgets the steps past `step`, which are about to be made again, and starts the clock."""
         self._mark = (step, time.perf_counter())
+        self._pass_on(lambda writer: writer.start_at(step))
         if self.path is None or not self.path.exists():
             return
         kept = [
@@ -98,7 +109,9 @@ class Log:
         now = time.perf_counter()
         self._mark = (step, now)
         pace = (step - before) / max(now - since, 1e-9)
-        self._append({"step": step, "images_per_second": round(pace * self.batch, 3), **losses})
+        numbers = {"images_per_second": round(pace * self.batch, 3), **losses}
+        self._append({"step": step, **numbers})
+        self._pass_on(lambda writer: writer.scalars(step, numbers))
         if self.path is None:
             return
         totals: dict[str, float] = {}
@@ -119,6 +132,15 @@ class Log:
         """Records that something happened after `step` steps."""
         self._append({"step": step, "event": event, **details})
 
+    def scores(self, step: int, values: Mapping[str, float]) -> None:
+        """Passes scores of samples on to the writers; they are recorded in `metrics.jsonl`."""
+        named = {f"scores/{name}": value for name, value in values.items()}
+        self._pass_on(lambda writer: writer.scalars(step, named))
+
+    def picture(self, step: int, name: str, path: Path) -> None:
+        """Passes a PNG file on to the writers."""
+        self._pass_on(lambda writer: writer.picture(step, name, path))
+
     def note(self, text: str) -> None:
         """Shows one line that stays."""
         if self.path is not None:
@@ -137,6 +159,16 @@ class Log:
     def disk_has_room(self) -> None:
         """Takes in that a checkpoint could be written."""
         self._disk_full = False
+
+    def _pass_on(self, send: Callable[[Writer], None]) -> None:
+        """Does something with every writer; whatever fails must not stop training."""
+        for writer in tuple(self.writers):
+            try:
+                send(writer)
+            except Exception as error:
+                self.writers.remove(writer)
+                reason = " ".join(str(error).split()) or type(error).__name__
+                self.note(f"{writer.name} failed ({reason}) and gets no more of this run; stats.jsonl has everything")
 
     def _append(self, entry: Mapping[str, Any]) -> None:
         if self.path is None:

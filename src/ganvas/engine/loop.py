@@ -44,6 +44,28 @@ class BatchSource(Protocol):
         ...
 
 
+class Judge(Protocol):
+    """What scores a run while it trains."""
+
+    best: int | None
+    """The step with the best score so far; its checkpoint is kept."""
+
+    patient: bool
+    """Whether there is reason to train on; False after too many scores without a better one."""
+
+    def start_at(self, step: int) -> None:
+        """Forgets the scores of steps past `step`, which are about to be made again."""
+        ...
+
+    def due(self, step: int) -> bool:
+        """Whether samples are to be scored after `step` steps; the same in every process."""
+        ...
+
+    def __call__(self, state: State) -> None:
+        """Scores samples, all processes together."""
+        ...
+
+
 @dataclass
 class Loop:
     """Trains a system to its last step.
@@ -58,6 +80,8 @@ class Loop:
         log: Where it is told.
         about: What checkpoints say about the run.
         preview: Called with the state at grid intervals; must leave no trace in it.
+        judge: Scores samples at its own intervals, without a trace in the state, and knows the best step.
+        report: Called in the first process when there is something new to read in the run's folder.
         stop: Asks for an early end.
     """
 
@@ -70,6 +94,8 @@ class Loop:
     log: Log
     about: Mapping[str, Any]
     preview: Callable[[State], None]
+    judge: Judge
+    report: Callable[[], None]
     stop: StopRequest
 
     def __post_init__(self) -> None:
@@ -83,7 +109,7 @@ class Loop:
         """Trains until the last step, or until asked to stop; saves at the end either way.
 
         Returns:
-            Whether the last step was reached.
+            Whether the last step was reached; not if asked to stop, or out of patience with the scores.
 
         Raises:
             UserError: If losses stay non-finite after all retries, or there is no room for a checkpoint.
@@ -91,6 +117,7 @@ class Loop:
         state, training = self.state, self.training
         state.system.train()
         self.log.start_at(state.step)
+        self.judge.start_at(state.step)
         if self.ranks.any(self.ranks.first and not self.checkpoints.steps()):
             self.show()
             self.save(needed=True)  # so that there is always one to go back to
@@ -99,7 +126,7 @@ class Loop:
                 self.step()
                 stopping = self.ranks.any(self.stop.made)
                 self.pause(stopping)
-                if stopping:
+                if stopping or not self.judge.patient:
                     break
             except NonFinite as problem:
                 self.go_back(problem)
@@ -182,14 +209,15 @@ class Loop:
         ]
 
     def pause(self, stopping: bool) -> None:
-        """What is due between two steps: the log, a grid, a checkpoint.
+        """What is due between two steps: the log, a grid, scores, a checkpoint.
 
         Raises:
             NonFinite: If the steps since the last pause were not all finite.
         """
         step, training = self.state.step, self.training
         done = step == training.steps
-        save = done or stopping or step % training.checkpoint_every == 0
+        score = not stopping and self.judge.due(step)
+        save = done or stopping or score or step % training.checkpoint_every == 0
         grid = done or (training.grid_every > 0 and step % training.grid_every == 0)
         tell = done or stopping or step % training.log_every == 0
         if not (save or grid or tell):
@@ -200,6 +228,8 @@ class Loop:
             self.record.clear()
         if grid:
             self.show()
+        if score:
+            self.score()
         if save:  # last, so that a resumed run has nothing of this step left to do
             self.save(needed=done or stopping)
 
@@ -210,8 +240,10 @@ class Loop:
         if self.ranks.first:
             start = time.perf_counter()
             with FullDiskGuard(self.log) as guard:
-                self.checkpoints.save(self.state, self.about)
+                best = self.judge.best
+                self.checkpoints.save(self.state, self.about, protect=() if best is None else (best,))
                 self.log.disk_has_room()
+                self.report()
             self.log.pause(time.perf_counter() - start)
             if guard.failed and needed:
                 kept = ", ".join(map(str, self.checkpoints.steps())) or "none"
@@ -228,6 +260,14 @@ class Loop:
             self.preview(self.state)
             self.log.pause(time.perf_counter() - start)
 
+    def score(self) -> None:
+        """Scores samples, in all processes together."""
+        start = time.perf_counter()
+        # As for a checkpoint: samples are drawn from rank 0's buffers.
+        self.ranks.broadcast(list(self.state.system.buffers()))
+        self.judge(self.state)
+        self.log.pause(time.perf_counter() - start)
+
     def go_back(self, problem: NonFinite) -> None:
         """Restores the last good checkpoint, to try again with other random numbers.
 
@@ -240,6 +280,7 @@ class Loop:
         give_up = failures > training.retries
         state.attempt, state.failures, state.failed_at = attempt, 0 if give_up else failures, problem.step
         self.log.start_at(state.step)
+        self.judge.start_at(state.step)
         self.record.clear()
         details = {"failed_step": problem.step + 1, "attempt": attempt, "gave_up": give_up}
         self.log.event(state.step, "non-finite", what=problem.what, **details)

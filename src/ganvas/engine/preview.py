@@ -76,7 +76,9 @@ class Preview:
             self.folder.mkdir(exist_ok=True)
             if not (self.folder / "real.png").exists():
                 save_png(self.folder / "real.png", grid(self.real["image"]), self.texts)
-            save_png(self.folder / f"step-{state.step:08d}.png", grid(samples), self.texts)
+            path = self.folder / f"step-{state.step:08d}.png"
+            save_png(path, grid(samples), self.texts)
+            self.log.picture(state.step, "samples", path)
         ratio = self.watch.ratio(samples)
         self.log.event(state.step, "grid", diversity=round(ratio, 4))
         # Before training every generator draws the same gray.

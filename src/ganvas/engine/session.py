@@ -13,13 +13,15 @@ from ganvas.data import Prepared, Sampler
 from ganvas.engine.checkpoint import Checkpoint, State
 from ganvas.engine.distributed import Ranks
 from ganvas.engine.ema import Average
-from ganvas.engine.folder import RunFolder, Settings
-from ganvas.engine.log import Log
+from ganvas.engine.folder import RunFolder, Settings, one_line
+from ganvas.engine.log import FullDiskGuard, Log
 from ganvas.engine.loop import Loop
 from ganvas.engine.precision import autocast
 from ganvas.engine.preview import Preview
+from ganvas.engine.scoring import Scorer
 from ganvas.engine.signals import StopRequest
 from ganvas.engine.system import System
+from ganvas.engine.writers import check_writers, open_writers
 from ganvas.errors import UserError
 
 
@@ -45,6 +47,7 @@ def train_run(
         UserError: If the settings do not fit the data or training fails; see `Loop.run`.
     """
     training = settings.chosen.training
+    check_writers(training.writers)
     if training.threads:
         torch.set_num_threads(training.threads)
     initialised = None
@@ -75,6 +78,8 @@ def train_run(
             training.seed,
             log,
         )
+        subject = {"source": f"{settings.system} {settings.preset}", "weights": "averaged"}
+        judge = Scorer(folder.metrics, prepared, size, options, training, ranks, context, log, subject)
         loop = Loop(
             state,
             sampler(batch=training.batch, rank=ranks.rank, world=ranks.world),
@@ -85,12 +90,17 @@ def train_run(
             log,
             settings.to_json(),
             preview,
+            judge,
+            partial(refresh_report, folder.path, log),
             stop,
         )
         # Only now is it certain that the settings go together.
         if checkpoint is None and ranks.first:
             folder.create(settings)
         ranks.wait()
+        if ranks.first:
+            told = settings.to_json()
+            log.writers = open_writers(training.writers, folder.path, told, log.note, resumed=checkpoint is not None)
         tell_data(log, prepared, settings.source)
         if checkpoint is not None:
             for damaged in checkpoint.damaged:
@@ -104,8 +114,30 @@ def train_run(
             log.event(0, "initialised", **initialised)
             log.note(initialised["summary"])
         if not loop.run():
-            log.event(state.step, "stopped")
-            log.note(f"stopped at step {state.step} and saved: go on with `ganvas resume {folder.path}`")
+            if judge.patient:
+                log.event(state.step, "stopped")
+                log.note(f"stopped at step {state.step} and saved: go on with `ganvas resume {folder.path}`")
+            else:
+                log.event(state.step, "out of patience", best=judge.best)
+                log.note(
+                    f"stopped at step {state.step}: {training.patience} scores in a row were no better than that of "
+                    f"step {judge.best}, which is kept (--checkpoint best); `ganvas resume {folder.path}` goes on"
+                )
+        if ranks.first:
+            with FullDiskGuard(log):
+                refresh_report(folder.path, log)
+
+
+def refresh_report(path: Path, log: Log) -> None:
+    """Writes a run's `report.html` anew. A report that cannot be made is no reason to stop training."""
+    from ganvas.report import write_report
+
+    try:
+        write_report(path)
+    except OSError:
+        raise  # a full disk is told once, whatever file met it first
+    except Exception as error:
+        log.note(f"report.html could not be written: {type(error).__name__}: {one_line(error)}")
 
 
 def tell_data(log: Log, prepared: Prepared, source: str) -> None:

@@ -91,6 +91,18 @@ class System(nn.Module):
         """
         raise NotImplementedError
 
+    def from_latents(self, latents: Tensor, conditions: Batch) -> Tensor:
+        """Pictures at given latents, for walks between them; only systems that draw from a normal latent have it.
+
+        Args:
+            latents: (B, Z), Z = `config.latent`; those that `engine.seeding.latents` gives draw what `sample` does.
+            conditions: As `sample` takes them, but none may be missing.
+
+        Returns:
+            As `sample`.
+        """
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class Preset:

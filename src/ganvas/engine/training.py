@@ -55,7 +55,31 @@ class Training:
     """Steps between two checkpoints; a killed run repeats at most so many."""
 
     keep: PositiveInt = 2
-    """Checkpoints kept, the newest ones."""
+    """Checkpoints kept, the newest ones; the one with the best score is kept as well."""
+
+    score_every: Literal["auto"] | NonNegativeInt = "auto"
+    """Steps between two scores of samples against the data, in metrics.jsonl. 0: never.
+
+    auto: at checkpoints, as often as scoring stays within `score_share` of the run's time.
+    """
+
+    score_share: float = 0.08
+    """Most that `score_every auto` may take of the run's time, 0 to 1."""
+
+    score_metrics: tuple[str, ...] = ("kd",)
+    """What is scored, as in `ganvas evaluate --metrics`; the first decides which checkpoint is best."""
+
+    score_features: str = "efficientnet_lite0"
+    """Feature network of the scores, as in `ganvas evaluate --features`."""
+
+    score_samples: PositiveInt = 1000
+    """Samples that a score is computed from, against at most as many pictures of the data."""
+
+    patience: NonNegativeInt = 0
+    """Stop when so many scores in a row are no better than the best. 0: never."""
+
+    writers: tuple[Literal["tensorboard", "wandb"], ...] = ()
+    """Where to send numbers, scores and grids as well."""
 
     retries: NonNegativeInt = 3
     """How often a run whose losses are not finite goes back to its last checkpoint before it gives up."""
@@ -70,7 +94,13 @@ class Training:
         """Refuses settings that contradict each other.
 
         Raises:
-            ValueError: If `ema` is outside [0, 1].
+            ValueError: If `ema` or `score_share` is outside [0, 1], or scores are waited for that are never taken.
         """
         if not 0 <= self.ema <= 1:
             raise ValueError(f"ema is a decay between 0 and 1, not {self.ema}")
+        if not 0 <= self.score_share <= 1:
+            raise ValueError(f"score_share is a share of the run's time, 0 to 1, not {self.score_share}")
+        if self.score_every == 0 and self.patience:
+            raise ValueError("patience counts scores, and score_every 0 takes none")
+        if self.score_every != 0 and not self.score_metrics:
+            raise ValueError("score_metrics names no metric: name one, or take no scores with score_every 0")

@@ -37,14 +37,18 @@ def draw_seeded(
     truncation: float | None,
 ) -> Float[Tensor, "B C H W"]:
     """One picture a seed; see `ganvas.engine.system.System.sample`. Classes go in turn if none are given."""
-    device = next(generator.parameters()).device
     z = latents(seeds, latent)
     if truncation is not None:
         z = truncate(z, truncation)
-    label = None
-    if classes:
-        label = conditions.get("label", torch.as_tensor(list(seeds)) % classes).to(device)
-    pictures: Tensor = generator(z.to(device), label)
+    if classes and "label" not in conditions:
+        conditions = {"label": torch.as_tensor(list(seeds)) % classes}
+    return draw_at(generator, z, conditions, classes)
+
+
+def draw_at(generator: nn.Module, z: Float[Tensor, "B Z"], conditions: Batch, classes: int) -> Float[Tensor, "B C H W"]:
+    """Pictures at given latents, of the classes in `conditions`; see `ganvas.engine.system.System.from_latents`."""
+    device = next(generator.parameters()).device
+    pictures: Tensor = generator(z.to(device), conditions["label"].to(device) if classes else None)
     return pictures
 
 

@@ -42,7 +42,7 @@ from ganvas.losses.adversarial import AdversarialLoss
 from ganvas.losses.objectives import ObjectiveName
 from ganvas.nn.blocks import SelfAttention, orthogonal_init
 from ganvas.nn.dtypes import at_least_float32
-from ganvas.nn.latent import class_condition, draw, draw_seeded, refresh_statistics
+from ganvas.nn.latent import class_condition, draw, draw_at, draw_seeded, refresh_statistics
 from ganvas.nn.layers import Conv2d, Linear
 from ganvas.nn.norm import ModulatedBatchNorm
 from ganvas.nn.optim import Decay, adam
@@ -244,6 +244,10 @@ class BigGAN(System):
     def sample(self, seeds: Sequence[int], conditions: Batch, truncation: float | None = None) -> Tensor:
         """Pictures (B, C, H, W) for seeds; `truncation` is the threshold of section 3.1."""
         return draw_seeded(self.generator, seeds, conditions, self.config.latent, self.classes, truncation)
+
+    def from_latents(self, latents: Tensor, conditions: Batch) -> Tensor:
+        """Pictures (B, C, H, W) at latents (B, Z); see `System.from_latents`."""
+        return draw_at(self.generator, latents, conditions, self.classes)
 
 
 SYSTEM = BigGAN

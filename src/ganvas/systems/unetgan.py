@@ -42,7 +42,7 @@ from ganvas.engine.training import Training
 from ganvas.errors import UserError
 from ganvas.losses.adversarial import AdversarialLoss, Probability
 from ganvas.losses.objectives import ObjectiveName
-from ganvas.nn.latent import class_condition, draw, draw_seeded, refresh_statistics
+from ganvas.nn.latent import class_condition, draw, draw_at, draw_seeded, refresh_statistics
 from ganvas.nn.optim import Decay, adam
 from ganvas.systems.biggan import Generator
 
@@ -171,6 +171,10 @@ class UNetGAN(System):
         """Pictures (B, C, H, W) for seeds; see `System.sample`."""
         return draw_seeded(self.generator, seeds, conditions, self.config.latent, self.classes, truncation)
 
+    def from_latents(self, latents: Tensor, conditions: Batch) -> Tensor:
+        """Pictures (B, C, H, W) at latents (B, Z); see `System.from_latents`."""
+        return draw_at(self.generator, latents, conditions, self.classes)
+
 
 SYSTEM = UNetGAN
 
@@ -184,7 +188,9 @@ PRESETS = {
         Config(
             size=32, width=16, latent=128, cutmix_warmup=1000, generator_rate=1e-4, discriminator_rate=5e-4, beta2=0.99
         ),
-        Training(steps=1700, batch=16, ema=0.995, log_every=20, grid_every=250, checkpoint_every=500),
+        Training(
+            steps=1700, batch=16, ema=0.995, log_every=20, grid_every=250, checkpoint_every=500, score_samples=500
+        ),
         DataOptions(),
     ),
     "openmoji64": Preset(

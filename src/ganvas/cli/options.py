@@ -1,0 +1,226 @@
+"""The options of every command: their help is what `ganvas COMMAND --help` shows."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+
+@dataclass
+class Common:
+    """Options of every command."""
+
+    debug: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Show the whole traceback of an error."""
+
+
+@dataclass
+class Listing(Common):
+    """Systems and their presets."""
+
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print one JSON object."""
+
+
+@dataclass
+class Describing(Common):
+    """Networks, parameter counts and settings."""
+
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print one JSON object."""
+
+
+@dataclass
+class Training(Common):
+    """Train a system on pictures."""
+
+    data: str = dataclasses.field(kw_only=True)
+    """The pictures: a folder, a zip or the name of built-in data."""
+
+    out: Path = dataclasses.field(kw_only=True)
+    """Folder of the new run."""
+
+    init_from: Path | None = None
+    """A run whose weights to start from."""
+
+
+@dataclass
+class Resuming(Common):
+    """Go on with a run that stopped, as if it had not."""
+
+    run: tyro.conf.Positional[Path] = dataclasses.field(kw_only=True)
+    """The run's folder."""
+
+    steps: int | None = None
+    """Steps of training in all, if other than the run was started with."""
+
+    data: str | None = None
+    """Where the same pictures are now, if they have moved."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] | None = None
+    """Where to compute, if elsewhere than before."""
+
+
+@dataclass
+class Sampling(Common):
+    """Draw pictures from a run's averaged weights."""
+
+    run: tyro.conf.Positional[Path] = dataclasses.field(kw_only=True)
+    """The run's folder."""
+
+    out: Path = dataclasses.field(kw_only=True)
+    """A .png file for one grid, or a folder for one file a picture."""
+
+    n: int = 64
+    """Pictures."""
+
+    seed: int = 0
+    """Seed of the first picture; the next ones count on from it."""
+
+    truncation: float | None = None
+    """Where latents are cut off, in standard deviations: 2 is mild, 0.5 is strong. Default: nowhere."""
+
+    classes: Annotated[str | None, tyro.conf.arg(name="class")] = None
+    """Draw this class only, by name or number."""
+
+    checkpoint: str = "newest"
+    """Which checkpoint: newest, best (by score), or its step."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to compute."""
+
+
+@dataclass
+class Evaluating(Common):
+    """Score a run's samples, or any pictures, against other pictures."""
+
+    subject: tyro.conf.Positional[str] = dataclasses.field(kw_only=True)
+    """A run's folder, or pictures: a folder, a zip or the name of built-in data."""
+
+    data: str | None = None
+    """The pictures to compare with. A run's own training data, if not given."""
+
+    metrics: tuple[str, ...] | None = None
+    """Scores to compute: fd, kd, prdc, is, diversity, copies. Default: all that these pictures allow."""
+
+    n: Annotated[int | None, tyro.conf.arg(aliases=["--samples"])] = None
+    """Pictures to score. Default: of a run as many as the data has, at most 10,000; of a folder all.
+
+    Under torchrun write --samples: it takes --n for an option of its own.
+    """
+
+    reference: int | None = None
+    """Pictures of the data to compare with. Default: all."""
+
+    features: str = "efficientnet_lite0"
+    """Feature network: efficientnet_lite0, inception, dinov2, or a TorchScript or ONNX file."""
+
+    weights: Path | None = None
+    """The feature network's weights, where they are not to be downloaded."""
+
+    checkpoint: str = "newest"
+    """Which of the run's checkpoints: newest, best, or its step."""
+
+    seed: int = 0
+    """Seed of the first sample, and of the choice of pictures where not all are used."""
+
+    truncation: float | None = None
+    """Where latents are cut off, in standard deviations. Default: nowhere."""
+
+    size: int | None = None
+    """Side in pixels that both sides are brought to. Default: the run's, or that of the folder's first picture."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to compute."""
+
+    precision: Literal["auto", "fp32", "bf16"] = "fp32"
+    """Number format inside the feature network; the scores themselves are computed in float64."""
+
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print one JSON object."""
+
+
+@dataclass
+class Inspecting(Common):
+    """Make pictures of a run: what its discriminator sees, walks through the latent space, curves."""
+
+    run: tyro.conf.Positional[Path] = dataclasses.field(kw_only=True)
+    """The run's folder."""
+
+    out: Path | None = None
+    """Folder for the pictures. Default: inspect/ in the run."""
+
+    data: str | None = None
+    """Where the run's pictures are now, if they have moved."""
+
+    seed: int = 0
+    """Seed of the first latent."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to compute."""
+
+
+@dataclass
+class Comparing(Common):
+    """A table over runs: those that differ in their seed alone are one row, mean and 95 % interval."""
+
+    runs: tyro.conf.Positional[tuple[Path, ...]] = dataclasses.field(kw_only=True)
+    """Folders of runs."""
+
+    curves: Path | None = None
+    """Write curves over the steps to this .html or .png file."""
+
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print one JSON object."""
+
+
+@dataclass
+class Studying(Common):
+    """Train variants times seeds, score them and write what came of it. Run it again to go on."""
+
+    file: tyro.conf.Positional[Path] = dataclasses.field(kw_only=True)
+    """The study, a TOML file."""
+
+    out: Path | None = None
+    """Folder of the runs. Default: runs/NAME, the file's name without its ending."""
+
+    results: Path = Path("results")
+    """Folder that NAME.json is written to."""
+
+    parallel: int = 1
+    """Runs at the same time."""
+
+    dry_run: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print the commands only."""
+
+
+@dataclass
+class Checking(Common):
+    """What a folder, zip or built-in holds, and every file that cannot be used."""
+
+    source: tyro.conf.Positional[str] = dataclasses.field(kw_only=True)
+    """The pictures."""
+
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print one JSON object."""
+
+
+@dataclass
+class Preparing(Common):
+    """Read and resize pictures once, into a folder to train from."""
+
+    source: tyro.conf.Positional[str] = dataclasses.field(kw_only=True)
+    """The pictures."""
+
+    out: tyro.conf.Positional[Path] = dataclasses.field(kw_only=True)
+    """A new folder."""
+
+    size: int = dataclasses.field(kw_only=True)
+    """Side of the prepared pictures, pixels."""
+
+    channels: int = 3
+    """3 for colour, 1 for gray."""

@@ -1,0 +1,245 @@
+"""The run that is looked at: its checkpoints, its real and generated pictures, and its discriminator's word on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ganvas.data import Prepared, Sampler, open_data
+from ganvas.engine.preview import sample_in_batches
+from ganvas.engine.system import Batch, System
+from ganvas.errors import UserError
+from ganvas.inspect.verdicts import verdicts
+from ganvas.nn.latent import class_condition
+from ganvas.run import Run
+
+BATCH = 32
+"""Pictures that pass through a network at once."""
+
+KNOWN_NEEDS = frozenset({"image", "label"})
+"""What pictures may be conditioned on here: nothing, or a class."""
+
+
+class NotMade(Exception):
+    """A picture cannot be made of this run; the message is one plain line that says why."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A picture that was made.
+
+    Attributes:
+        caption: What it shows, in sentences.
+        note: What is missing from it and why; empty if nothing is.
+        numbers: What was measured for it, JSON types.
+    """
+
+    caption: str
+    note: str = ""
+    numbers: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Pictures with the discriminator's logits, all on the CPU.
+
+    Attributes:
+        images: (B, C, H, W) in [-1, 1].
+        encoder: (B,), or None if no head judges whole pictures.
+        decoder: (B, H, W), or None if no head judges pixels.
+        note: Why there are no logits of pixels; empty if there are.
+    """
+
+    images: Tensor
+    encoder: Tensor | None
+    decoder: Tensor | None
+    note: str
+
+    def part(self, start: int, stop: int) -> Judged:
+        """The pictures from `start` to before `stop`."""
+        cut = slice(start, stop)
+        encoder = None if self.encoder is None else self.encoder[cut]
+        decoder = None if self.decoder is None else self.decoder[cut]
+        return Judged(self.images[cut], encoder, decoder, self.note)
+
+    @property
+    def judge_name(self) -> str:
+        """What the head that judges whole pictures is called: it is an encoder only where a decoder follows."""
+        return "D" if self.decoder is None else "D encoder"
+
+    def said(self, index: int) -> str:
+        """That head's probability that a picture is real, as a label; empty if there is no such head."""
+        return "" if self.encoder is None else f"{self.judge_name} {float(torch.sigmoid(self.encoder[index])):.2f}"
+
+
+class Subject:
+    """A run under inspection.
+
+    Attributes:
+        run: The run, at the checkpoint that most pictures are made from.
+        n: Real and generated pictures that numbers are measured on.
+        seed: Seed of the first generated picture, and of which real ones are taken.
+    """
+
+    def __init__(self, run: Run, data: str | None, n: int, seed: int) -> None:
+        """Opens nothing yet.
+
+        Args:
+            run: The run.
+            data: Where its pictures are now, if they have moved.
+            n: How many pictures.
+            seed: Where random numbers start.
+        """
+        self.run, self.n, self.seed = run, n, seed
+        self.source = run.settings.source if data is None else data
+        self.classes: int = getattr(run.config, "classes", 0)
+
+    @property
+    def name(self) -> str:
+        """What titles call the run: its folder, with the one around it, which often says more."""
+        return "/".join(self.run.path.absolute().parts[-2:])
+
+    @property
+    def step(self) -> int | None:
+        """Steps of training behind `system`; None if there is no whole checkpoint."""
+        try:
+            return self.run.step
+        except UserError:
+            return None
+
+    @cached_property
+    def steps(self) -> list[int]:
+        """Steps of the checkpoints that are still there."""
+        return self.run.folder.checkpoints().steps()
+
+    @cached_property
+    def system(self) -> System:
+        """The networks of the run's own checkpoint: averaged where an average is kept, the discriminator as it was."""
+        return self.system_of(self.run)
+
+    def system_at(self, step: int) -> System:
+        """The networks after `step` steps; see `system`."""
+        return self.system_of(Run(self.run.path, self.run.device.type, checkpoint=step))  # type: ignore[arg-type]
+
+    def system_of(self, run: Run) -> System:
+        """The networks of an opened run.
+
+        Raises:
+            NotMade: There is no whole checkpoint, or pictures need more than a class to be drawn.
+        """
+        try:
+            system = run.system
+        except UserError as error:
+            raise NotMade(str(error)) from error
+        if more := sorted(system.needs - KNOWN_NEEDS):
+            raise NotMade(f"the system is conditioned on {' and '.join(more)}, which this picture does not give it")
+        return system
+
+    @cached_property
+    def prepared(self) -> Prepared:
+        """The run's data.
+
+        Raises:
+            NotMade: It is gone, or has not the classes that the run was trained on.
+        """
+        run, config = self.run, self.run.config
+        channels = getattr(config, "channels", 3)
+        try:
+            prepared = open_data(self.source, run.settings.chosen.data, size=config.size, channels=channels)
+        except UserError as error:
+            raise NotMade(f"the real pictures are not there: {error}") from error
+        if self.classes and prepared.classes != run.classes:
+            raise NotMade(f"the classes of {self.source} are not those that the run was trained on")
+        return prepared
+
+    @property
+    def is_other_data(self) -> bool:
+        """Whether the pictures are not those that the run was trained on."""
+        return self.prepared.hash != self.run.settings.data["hash"]
+
+    @cached_property
+    def real(self) -> Batch:
+        """`image` and perhaps `label` of `n` pictures of the data, or of all if there are fewer.
+
+        Raises:
+            NotMade: See `prepared`.
+        """
+        data, options, size = self.prepared, self.run.settings.chosen.data, self.run.config.size
+        count = min(self.n, len(data))
+        return Sampler(data, batch=count, seed=self.seed, options=options, device="cpu", size=size).batch(0)
+
+    @cached_property
+    def fake(self) -> Batch:
+        """As many generated pictures as `real` has, of the same classes.
+
+        Raises:
+            NotMade: See `prepared` and `system_of`.
+        """
+        count = len(self.real["image"])
+        labels = self.real["label"] if self.classes else None
+        return {**self.real, "image": self.draw(self.system, range(self.seed, self.seed + count), labels)}
+
+    def labels(self, seeds: Sequence[int]) -> Tensor | None:
+        """Classes in turn, as sampling chooses them; None without classes."""
+        return torch.as_tensor(list(seeds)) % self.classes if self.classes else None
+
+    def named(self, text: str, label: int | None) -> str:
+        """A label for a row of pictures, with the name of their class under it."""
+        if label is None:
+            return text
+        name = self.run.classes[label]
+        return f"{text}\n{name if len(name) <= 18 else name[:17] + '…'}"
+
+    def draw(self, system: System, seeds: Sequence[int], labels: Tensor | None) -> Float[Tensor, "B C H W"]:
+        """One picture a seed, on the CPU."""
+        conditions = {} if labels is None else {"label": labels}
+        return torch.cat(list(sample_in_batches(system, seeds, conditions, None, BATCH)))
+
+    def judge(self, system: System, images: Float[Tensor, "B C H W"], labels: Tensor | None) -> Judged:
+        """The word of a system's own discriminator on pictures, in batches.
+
+        A system without one, or whose discriminator answers otherwise than with a `Verdict`, gives no logits and a
+        note that says so.
+        """
+        discriminator = getattr(system, "discriminator", None)
+        if not isinstance(discriminator, nn.Module):
+            return Judged(images, None, None, "the system has no network named discriminator")
+        device = next(system.parameters()).device
+        parts = []
+        try:
+            for start in range(0, len(images), BATCH):
+                batch = {"image": images[start : start + BATCH].to(device)}
+                if labels is not None:
+                    batch["label"] = labels[start : start + BATCH].to(device)
+                parts.append(verdicts(discriminator, batch["image"], class_condition(batch, self.classes)))
+        except (TypeError, ValueError) as error:
+            return Judged(images, None, None, f"the discriminator could not be asked: {error}")
+        encoder, decoder = (_joined([part[i] for part in parts]) for i in (0, 1))
+        note = "" if decoder is not None else "the discriminator has no head with a logit for every pixel"
+        return Judged(images, encoder, decoder, note)
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """What every PNG says about itself."""
+        licence = self.run.settings.data["licence"]
+        return {"Software": "ganvas", "Source": f"{self.run.settings.system}, {self.name}"} | (
+            {"Copyright": licence} if licence else {}
+        )
+
+    def reading(self) -> str:
+        """How the colour scale is meant, a sentence for captions."""
+        objective = getattr(self.run.config, "objective", "")
+        sentence = "Colours are the sigmoid of the decoder's logit, bright for real"
+        if objective in ("minimax", "non-saturating", ""):
+            return sentence + "."
+        return f"{sentence}; trained with the {objective} objective it is no calibrated probability."
+
+
+def _joined(parts: Sequence[Tensor | None]) -> Tensor | None:
+    return None if any(part is None for part in parts) else torch.cat([part for part in parts if part is not None])

@@ -1,0 +1,1 @@
+"""Scores of generated pictures, each named after its feature network and protocol."""

@@ -1,0 +1,241 @@
+"""`ganvas evaluate`: scores of a run's samples, or of any folder of pictures, against any other pictures."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from ganvas.data import DataOptions, open_data
+from ganvas.data.options import cache_folder
+from ganvas.data.prepare import shown_progress
+from ganvas.data.source import open_source
+from ganvas.data.store import Prepared
+from ganvas.engine.distributed import Ranks, join
+from ganvas.engine.files import write_atomically
+from ganvas.engine.folder import RunFolder, to_text
+from ganvas.engine.precision import autocast, resolve_precision
+from ganvas.engine.training import Device, Precision
+from ganvas.errors import UserError
+from ganvas.metrics import networks
+from ganvas.metrics.compute import METRICS, Score, check_names, compute
+from ganvas.metrics.extract import cached
+from ganvas.metrics.networks import FeatureNetwork, Features
+from ganvas.metrics.pictures import Choice, Pictures, drawn, features_of
+from ganvas.run import Run, Which
+
+MOST_SAMPLES = 10_000
+"""Samples drawn from a run unless told otherwise, where the data is larger than that."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of one set of pictures against another.
+
+    Attributes:
+        scores: By name; each carries its protocol.
+        n: Pictures scored.
+        reference: Pictures of the data they were compared with.
+        subject: What was scored, in words.
+        data: What it was compared with, as the user named it.
+        step: Of a run, the steps behind what was scored.
+        flags: What a reader of the numbers must know: scores that could not be computed, suspicions of copying.
+        seconds: How long it took.
+        images_per_second: Pictures through the feature network, drawing and reading them included.
+    """
+
+    scores: dict[str, Score]
+    n: int
+    reference: int
+    subject: str
+    data: str
+    step: int | None = None
+    flags: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    images_per_second: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON types."""
+        return {
+            "scores": {name: score.to_json() for name, score in self.scores.items()},
+            "n": self.n,
+            "reference": self.reference,
+            "subject": self.subject,
+            "data": self.data,
+            **({} if self.step is None else {"step": self.step}),
+            "flags": self.flags,
+            "seconds": round(self.seconds, 2),
+            "images_per_second": round(self.images_per_second, 2),
+        }
+
+    def lines(self) -> list[str]:
+        """For people to read."""
+        width = max(map(len, self.scores), default=0)
+        rows = [f"{self.n} pictures of {self.subject} against {self.reference} of {self.data}"]
+        rows += [f"  {name:{width}}  {score}" for name, score in self.scores.items()]
+        return rows + [f"note: {flag}" for flag in self.flags]
+
+
+def evaluate(
+    subject: str | Path | Run,
+    *,
+    data: str | Path | None = None,
+    metrics: Sequence[str] | None = None,
+    n: int | None = None,
+    reference: int | None = None,
+    features: str = "efficientnet_lite0",
+    weights: str | Path | None = None,
+    checkpoint: Which = "newest",
+    seed: int = 0,
+    truncation: float | None = None,
+    size: int | None = None,
+    options: DataOptions | None = None,
+    device: Device = "auto",
+    precision: Precision = "fp32",
+    keep: bool = True,
+    progress: bool = False,
+) -> Evaluation:
+    """Scores a run's samples, or a folder of pictures, against other pictures.
+
+    Under `torchrun` all processes share the work and all return the same.
+
+    Args:
+        subject: A run, or pictures: a folder, a zip or built-in data.
+        data: The pictures to compare with; a run's own training data if not given.
+        metrics: Which scores, of `ganvas.metrics.compute.METRICS`; by default all that these pictures allow.
+        n: Pictures to score: by default as many of a run as the data has, at most 10,000, and all of a folder.
+        reference: Pictures of the data to compare with; by default all.
+        features: Feature network: `efficientnet_lite0`, `inception`, `dinov2` or a TorchScript or ONNX file.
+        weights: Its weights, where they are not to be downloaded.
+        checkpoint: Which of a run's checkpoints; see `Run`.
+        seed: Of the first sample, and of the choice of pictures where not all are used.
+        truncation: See `System.sample`.
+        size: Side in pixels that both sides are brought to; by default the run's, or that of the folder's first
+            picture.
+        options: How pictures are read; by default as the run was trained.
+        device: Where to compute.
+        precision: Number format inside the feature network.
+        keep: Whether a run keeps the scores, in `evaluation.json` in its folder.
+        progress: Whether to show a line of progress on standard error.
+
+    Raises:
+        UserError: If something is not there, or asked of too few pictures.
+    """
+    began = time.perf_counter()
+    asked = METRICS if metrics is None else tuple(metrics)
+    check_names(asked)
+    with join(device) as ranks:
+        found = resolve_precision(precision, ranks.device)
+        network = networks.find(
+            features, weights=None if weights is None else Path(weights), device=ranks.device, precision=found
+        )
+        run = _as_run(subject, device, checkpoint)
+        if run is None and data is None:
+            raise UserError(f"{subject} is not a run, so --data must name the pictures to compare it with")
+        options = options or (run.settings.chosen.data if run else DataOptions())
+        size = size or (run.config.size if run else first_side(str(subject), options, network.size))
+        channels = getattr(run.config, "channels", 3) if run else 3
+
+        def read(spec: str) -> Prepared:
+            shown = progress and ranks.first
+            return ranks.in_turn(lambda: open_data(spec, options, size=size, channels=channels, progress=shown))
+
+        source = str(data) if data is not None else run.settings.source  # type: ignore[union-attr]
+        real = Choice.draw(read(source), _count(reference, "reference"), seed, size)
+        pictures: Pictures
+        if run is not None:
+            count = _count(n, "n") or min(len(real.data), MOST_SAMPLES)
+            context = partial(autocast, run.precision, run.device)
+            pictures = drawn(run.system, real.conditions, seed, truncation, context)
+            name = f"{run.settings.system} {run.settings.preset}, step {run.step}"
+            samples: dict[str, Any] = {"n": count, "source": name, "seed": seed, "truncation": truncation}
+            subject_name = str(run.path)
+        else:
+            chosen = Choice.draw(read(str(subject)), _count(n, "n"), seed, size)
+            pictures, count = chosen, len(chosen)
+            samples = {"n": count, "source": str(subject), "hash": chosen.data.hash}
+            subject_name = str(subject)
+        with shown_progress(progress and ranks.first) as report:
+            theirs = reference_features(network, real, seed, options, ranks, lambda k: report("data", k, len(real)))
+            scored = time.perf_counter()
+            ours = features_of(network, pictures, count, ranks, lambda k: report("samples", k, count))
+            pace = count / (time.perf_counter() - scored)
+        protocol = {"samples": samples, "reference": describe(real), "pictures": picture_protocol(real, options)}
+        scores, flags = compute(asked, network, ours, theirs, pictures, real, protocol, strict=metrics is not None)
+        step = None if run is None else run.step
+        seconds = time.perf_counter() - began
+        evaluation = Evaluation(scores, count, len(real), subject_name, source, step, flags, seconds, pace)
+        if run is not None and keep and ranks.first:
+            _keep(run.folder, evaluation)
+    return evaluation
+
+
+def reference_features(
+    network: FeatureNetwork,
+    real: Choice,
+    seed: int,
+    options: DataOptions,
+    ranks: Ranks,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Features:
+    """Features of the data's pictures, from the cache where they are there."""
+    key = {"data": real.data.hash, "size": real.size, "n": len(real), "seed": seed, "network": network.protocol}
+    return cached(
+        cache_folder(options) / "features", key, partial(features_of, network, real, len(real), ranks, progress), ranks
+    )
+
+
+def describe(real: Choice) -> dict[str, Any]:
+    """What a protocol says about the pictures of the data."""
+    return {"n": len(real), "of": len(real.data), "source": real.data.source, "hash": real.data.hash}
+
+
+def picture_protocol(real: Choice, options: DataOptions) -> dict[str, Any]:
+    """What a protocol says about how pictures came to their size, before the feature network resizes them."""
+    side, channels = real.data.images.shape[2:]
+    cut = {} if side == real.size else {"cut": f"middle of {side} pixels"}
+    return {"size": real.size, "channels": channels, "fit": options.fit, "filter": "antialiased Lanczos", **cut}
+
+
+def first_side(spec: str, options: DataOptions, wanted: int) -> int:
+    """The shorter side of a source's first readable picture, in pixels; what is drawn to order is drawn at `wanted`.
+
+    Raises:
+        UserError: If none can be read.
+    """
+    with open_source(spec, options) as source:
+        for item in source.items[:100]:
+            try:
+                found = item.read(wanted)
+                with Image.open(io.BytesIO(found)) if isinstance(found, bytes) else found as picture:
+                    return min(picture.size)
+            except (OSError, ValueError, SyntaxError):
+                continue
+    raise UserError(f"none of the first pictures of {spec} can be read: `ganvas data check {spec}` tells why")
+
+
+def _as_run(subject: str | Path | Run, device: Device, checkpoint: Which) -> Run | None:
+    """The run that is meant, None if it is a source of pictures."""
+    if isinstance(subject, Run):
+        return subject
+    return Run(subject, device, checkpoint=checkpoint) if (Path(subject) / "config.json").is_file() else None
+
+
+def _count(number: int | None, name: str) -> int | None:
+    if number is not None and number < 2:
+        raise UserError(f"--{name} {number} is too few: a score needs at least 2 pictures")
+    return number
+
+
+def _keep(folder: RunFolder, evaluation: Evaluation) -> None:
+    """Writes `evaluation.json` into a run's folder."""
+    try:
+        write_atomically(folder.path / "evaluation.json", to_text(evaluation.to_json()))
+    except OSError as error:
+        raise UserError(f"cannot write to {folder.path}: {error.strerror or error}") from error

@@ -1,0 +1,122 @@
+"""How far a score is to be trusted: estimates with an error, and Student's t intervals over seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganvas.errors import UserError
+
+ROUNDING = 1e-12
+"""Relative: values that differ by less differ by rounding alone."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A score of one set of samples.
+
+    Attributes:
+        value: The score.
+        error: Its spread; the function that gives it says which one.
+    """
+
+    value: float
+    error: float
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean and a confidence interval for what it estimates.
+
+    Attributes:
+        mean: Mean of the values, or difference of two means.
+        low: Lower end; None where the values do not tell: there is one only, or all are equal.
+        high: Upper end; None where `low` is.
+        n: Values (of a paired difference: pairs) that it rests on.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether zero is outside the interval; false where there is no interval."""
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
+
+def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
+    """Student's t interval for the mean of a normal population, such as a score over seeds.
+
+    Args:
+        values: One number a seed, independent of each other.
+        confidence: Share of such intervals that hold the true mean.
+
+    Raises:
+        UserError: If there is no value, one is not finite, or `confidence` is not between 0 and 1.
+    """
+    found = _checked(values, confidence)
+    return _around(found.mean(), _variance(found) / len(found), len(found) - 1.0, confidence, len(found))
+
+
+def difference(a: Sequence[float], b: Sequence[float], paired: bool, confidence: float = 0.95) -> Interval:
+    """Interval for mean(a) - mean(b).
+
+    Args:
+        a: One number a seed.
+        b: The same of another method.
+        paired: Whether a[i] and b[i] belong together, as two methods with the same seed and data do: Student's
+            interval of the differences. Otherwise Welch's (1947), which lets the variances differ.
+        confidence: Share of such intervals that hold the true difference.
+
+    Raises:
+        UserError: As `interval` does, or if paired values are not equally many.
+    """
+    first, second = _checked(a, confidence), _checked(b, confidence)
+    if paired:
+        if len(first) != len(second):
+            raise UserError(f"{len(first)} and {len(second)} values cannot be paired: give one of each for every seed")
+        gaps = first - second
+        variance = _variance(gaps, scale=max(np.abs(first).max(), np.abs(second).max()))
+        return _around(gaps.mean(), variance / len(gaps), len(gaps) - 1.0, confidence, len(gaps))
+    parts = [_variance(values) / len(values) for values in (first, second)]
+    freedom = [len(first) - 1, len(second) - 1]
+    # The Welch-Satterthwaite degrees of freedom; without a spread, or with one value on a side, there are none.
+    spread = sum(part**2 / nu for part, nu in zip(parts, freedom, strict=True) if nu)
+    nu = sum(parts) ** 2 / spread if min(freedom) and spread else 0.0
+    return _around(first.mean() - second.mean(), sum(parts), nu, confidence, len(first) + len(second))
+
+
+def _around(mean: float, variance: float, freedom: float, confidence: float, n: int) -> Interval:
+    """The interval around a mean that has this variance."""
+    if not freedom or not variance:
+        # Equal values are no proof that the next one is equal too: a score may be at the end of its range.
+        return Interval(float(mean), None, None, n)
+    from scipy import stats
+
+    half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * math.sqrt(variance)
+    return Interval(float(mean), float(mean) - half, float(mean) + half, n)
+
+
+def _variance(values: NDArray[np.float64], scale: float | None = None) -> float:
+    """Unbiased variance; 0 for one value, or for values that are equal but for rounding."""
+    largest = np.abs(values).max() if scale is None else scale
+    if np.ptp(values) <= ROUNDING * largest:
+        return 0.0
+    return float(values.var(ddof=1))
+
+
+def _checked(values: Sequence[float], confidence: float) -> NDArray[np.float64]:
+    found = np.asarray(values, dtype=np.float64)
+    if found.ndim != 1 or not len(found):
+        raise UserError("an interval needs at least one value")
+    if not np.isfinite(found).all():
+        raise UserError(f"an interval needs finite values, not {', '.join(map(str, found[~np.isfinite(found)][:3]))}")
+    if not 0 < confidence < 1:
+        raise UserError(f"confidence is between 0 and 1, not {confidence}")
+    return found

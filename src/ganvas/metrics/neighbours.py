@@ -1,0 +1,289 @@
+"""Scores from nearest neighbours: precision, recall, density, coverage, and whether training pictures are copied.
+
+All distances are Euclidean, in float64. A point is left out of its own neighbours by its row, not by its
+distance of 0, so a picture that occurs twice is its twin's nearest neighbour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from ganvas.errors import UserError
+from ganvas.metrics.frechet import check_comparable, check_features
+
+SPARE = 8
+"""Further candidates that `nearest` computes exactly, so that rounding cannot hide the nearest one."""
+ROUNDING = 1e-12
+"""Of the squared lengths involved: squared distances that differ by less are equal."""
+FEWEST = 20
+"""Real pictures below which `copying` cannot say what is usual."""
+AROUND = 10
+"""Training pictures that say how far a picture is from its neighbours."""
+CLOSENESS = (0.1, 0.2, 0.3, 0.4, 0.5)
+"""Thresholds at which `copying` counts: fractions of the usual distance."""
+ALPHA = 0.001
+"""Chance of a false alarm in one of the two questions that `copying` asks."""
+MATERIAL = 0.02
+"""Share of the samples, beyond that of real pictures, below which nothing is said."""
+
+
+class PRDC(NamedTuple):
+    """Precision, recall, density and coverage; all are better when higher.
+
+    Attributes:
+        precision: Share of samples that lie in a ball around a real picture: what is drawn looks real.
+        recall: Share of real pictures that lie in a ball around a sample: what is real is drawn.
+        density: In how many balls around real pictures a sample lies, over how many are expected; may exceed 1.
+        coverage: Share of real pictures whose ball holds a sample.
+    """
+
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+
+
+def precision_recall_density_coverage(
+    real: Float[Tensor, "N D"],
+    fake: Float[Tensor, "M E"],
+    *,
+    precision_k: int = 3,
+    density_k: int = 5,
+    block: int = 512,
+) -> PRDC:
+    """Precision and recall of Kynkaanniemi et al. 2019, eq. 1; density and coverage of Naeem et al. 2020, eq. 4, 5.
+
+    A ball reaches from a point to the k-th nearest other point of its own set, border included.
+
+    All four depend on the numbers of pictures: compare them at equal N and M only. For equal distributions the
+    expected density is 1, and the expected coverage 1 - 2^-k where M = N is large.
+
+    Args:
+        real: Features of real pictures, one row each.
+        fake: Features of samples, from the same network, so E = D.
+        precision_k: k of precision and recall, 3 in their paper.
+        density_k: k of density and coverage, 5 in theirs.
+        block: Rows of the distance matrix at a time; memory grows with it, the result does not change.
+
+    Raises:
+        UserError: If features are not finite, of different dimensions, all equal, or no more than k.
+    """
+    if min(precision_k, density_k) < 1:
+        raise UserError(f"k is at least 1, not {min(precision_k, density_k)}")
+    check_features(real, "real features", least=max(precision_k, density_k) + 1)
+    check_features(fake, "fake features", least=precision_k + 1)
+    check_comparable(real, fake)
+    radii = nearest(real, real, max(precision_k, density_k), leave_one_out=True, block=block)[0]
+    reach, reach_fake = radii[:, precision_k - 1], nearest(fake, fake, precision_k, leave_one_out=True, block=block)[0]
+    # Centred, since products of numbers far from zero round more.
+    centre = real.mean(0, dtype=torch.float64)
+    real, fake = real - centre, fake - centre
+    limit = _limit(real, reach)
+    limit_density = _limit(real, radii[:, density_k - 1])
+    limit_fake = _limit(fake, reach_fake[:, precision_k - 1])
+    precise = torch.zeros(len(fake), dtype=torch.bool)
+    recalled, covered, balls = 0, 0, 0
+    for rows, squared in _squared_distances(real, fake, block):
+        precise |= (squared <= limit[rows, None]).any(0)
+        recalled += int((squared <= limit_fake).any(1).sum())
+        inside = squared <= limit_density[rows, None]
+        covered += int(inside.any(1).sum())
+        balls += int(inside.sum())
+    return PRDC(
+        precise.sum().item() / len(fake), recalled / len(real), balls / (density_k * len(fake)), covered / len(real)
+    )
+
+
+def nearest(
+    queries: Float[Tensor, "M D"],
+    references: Float[Tensor, "N E"],
+    k: int = 1,
+    *,
+    leave_one_out: bool = False,
+    block: int = 512,
+) -> tuple[Float[Tensor, "M k"], Int64[Tensor, "M k"]]:
+    """The k nearest references of each query.
+
+    Args:
+        queries: One row each.
+        references: One row each, from the same network, so E = D.
+        k: How many, at most N (N - 1 if `leave_one_out`).
+        leave_one_out: Whether the queries are the references, and none is a neighbour of itself.
+        block: Queries at a time; memory grows with it, the result does not change.
+
+    Returns:
+        Distances in ascending order, float64, exactly 0 for equal rows; and the rows of the references.
+
+    Raises:
+        UserError: If features are not finite or of different dimensions, or there are fewer than k.
+    """
+    check_features(queries, "queried features", varied=False)
+    check_features(references, "reference features", varied=False)
+    check_comparable(queries, references)
+    there = len(references) - leave_one_out
+    if not 1 <= k <= there:
+        raise UserError(f"{k} nearest neighbours are asked for, and there are {there}")
+    if leave_one_out and len(queries) != len(references):
+        raise UserError("to leave a point out of its own neighbours, the queries must be the references")
+    centre = references.mean(0, dtype=torch.float64)
+    queries, references = queries - centre, references - centre
+    distances, indices = [], []
+    for rows, squared in _squared_distances(queries, references, block):
+        if leave_one_out:
+            squared.diagonal(rows.start).fill_(torch.inf)
+        # Products of matrices are fast and rounded: they only choose who is compared exactly.
+        candidates = squared.topk(min(k + SPARE, there), largest=False).indices.sort(dim=1).values
+        exact = torch.linalg.vector_norm(queries[rows, None] - references[candidates], dim=2)
+        found, order = exact.sort(dim=1, stable=True)
+        distances.append(found[:, :k])
+        indices.append(candidates.gather(1, order[:, :k]))
+    return torch.cat(distances), torch.cat(indices)
+
+
+@dataclass(frozen=True)
+class Copying:
+    """Whether samples are copies of training pictures, or repeat each other.
+
+    Attributes:
+        flagged: Whether one of the two is found.
+        reason: What is found, one line.
+        copies: Share of samples that are closer to a training picture than real pictures explain; 0 where it may be
+            chance.
+        repeats: Share of samples that are closer to another sample than real pictures explain; 0 where it may be
+            chance.
+        median_ratio: Median distance of samples to the nearest training picture, over that of real pictures.
+        distances: (M,) of each sample to its nearest training picture.
+        closeness: (M,) these over the mean distance to the ten nearest; the lowest are the likeliest copies.
+        indices: (M,) rows of the nearest training pictures.
+    """
+
+    flagged: bool
+    reason: str
+    copies: float
+    repeats: float
+    median_ratio: float
+    distances: Float[Tensor, " M"]
+    closeness: Float[Tensor, " M"]
+    indices: Int64[Tensor, " M"]
+
+
+def copying(
+    fake: Float[Tensor, "M D"],
+    train: Float[Tensor, "N E"],
+    heldout: Float[Tensor, "H F"] | None = None,
+    *,
+    block: int = 512,
+) -> Copying:
+    """Asks whether samples are nearer to training pictures, or to each other, than real pictures are.
+
+    Like Meehan et al. 2020 it compares samples with real pictures that could not be copies: those held out, or
+    each training picture with the others. Data with twins in it is therefore no cause for alarm, as no distance
+    is too small by itself. What is compared differs, for a distance alone is small also where a sample is plain,
+    blurred or from a dense part of the data:
+
+    * copies: distance to the nearest training picture over the mean distance to the ten nearest, after Carlini
+      et al. 2023, eq. 1. A copy is much nearer to one training picture than to the next ones; a blurred or an
+      average picture is equally far from many.
+    * repeats: distance to the nearest other sample, over the median of that distance among training pictures.
+
+    Either is said where, below one of five thresholds up to a half, the share of samples exceeds that of real
+    pictures by 0.02 or more, and Fisher's exact test finds it too large for chance at the level 0.001, divided
+    among the thresholds. Counts are halved for the test, since nearest neighbours come in pairs. A chance of
+    repeats grows at most in proportion to the pictures there are, and is scaled so where samples are more.
+
+    Copies that the feature network does not see as close, and those that are rarer than twins are in the data, go
+    unnoticed. Many samples of a kind of which there are fewer than ten training pictures look like copies.
+
+    Args:
+        fake: Features of samples, one row each, M >= 2.
+        train: Features of the training pictures, from the same network, so E = D; N >= 20.
+        heldout: Features of real pictures that were not trained on, F = D, H >= 20.
+        block: Rows of a distance matrix at a time; memory grows with it, the result does not change.
+
+    Raises:
+        UserError: If features are not finite, too few or of different dimensions, those of real pictures are
+            all equal, or most real pictures have an identical twin in the training data.
+    """
+    check_features(fake, "fake features", least=2, varied=False)
+    check_features(train, "training features", least=FEWEST)
+    among_train = nearest(train, train, AROUND, leave_one_out=True, block=block)[0]
+    if heldout is None:
+        usual = among_train
+    else:
+        check_features(heldout, "held-out features", least=FEWEST)
+        usual = nearest(heldout, train, AROUND, block=block)[0]
+    typical, usual_distance = among_train[:, 0].median(), usual[:, 0].median()
+    if not (typical and usual_distance):
+        raise UserError(
+            "most real pictures have an identical twin among the training pictures, so copies of them cannot be told: "
+            "remove the repeats from the data"
+        )
+    to_train, indices = nearest(fake, train, AROUND, block=block)
+    among_fake = nearest(fake, fake, leave_one_out=True, block=block)[0][:, 0]
+    closeness = _closeness(to_train)
+    copies = _excess(closeness, _closeness(usual))
+    crowding = max(1.0, (len(fake) - 1) / (len(train) - 1))
+    repeats = _excess(among_fake / typical, among_train[:, 0] / typical, crowding)
+    said = [f"about {copies:.1%} of the samples are near copies of training pictures"] if copies else []
+    said += [f"about {repeats:.1%} of the samples repeat another sample"] if repeats else []
+    return Copying(
+        flagged=bool(said),
+        reason=", and ".join(said) or "no sign that samples copy training pictures or repeat each other",
+        copies=copies,
+        repeats=repeats,
+        median_ratio=(to_train[:, 0].median() / usual_distance).item(),
+        distances=to_train[:, 0],
+        closeness=closeness,
+        indices=indices[:, 0],
+    )
+
+
+def _closeness(distances: Float[Tensor, "M k"]) -> Float[Tensor, " M"]:
+    """Distance to the nearest over the mean distance to k; 0 where all are 0."""
+    return distances[:, 0] / distances.mean(1).clamp_min(torch.finfo(distances.dtype).tiny)
+
+
+def _excess(ours: Float[Tensor, " M"], usual: Float[Tensor, " N"], crowding: float = 1.0) -> float:
+    """By how much more of ours than of the usual values are below a threshold, at most; 0 where it may be chance.
+
+    Args:
+        ours: Values of samples; small ones are suspicious.
+        usual: Those of real pictures.
+        crowding: How many times more often small values come by chance among ours.
+    """
+    from scipy import stats
+
+    largest = 0.0
+    for threshold in CLOSENESS:
+        low, low_usual = int((ours <= threshold).sum()), int((usual <= threshold).sum())
+        excess = low / len(ours) - min(1.0, crowding * low_usual / len(usual))
+        # Ours are scaled down, not the usual ones up: a scaled count varies less than the test takes it to.
+        scaled = int(low / crowding)
+        table = [[scaled // 2, (len(ours) - scaled) // 2], [-(-low_usual // 2), (len(usual) - low_usual) // 2]]
+        chance = stats.fisher_exact(table, alternative="greater").pvalue
+        if excess >= MATERIAL and chance <= ALPHA / len(CLOSENESS):
+            largest = max(largest, excess)
+    return largest
+
+
+def _limit(points: Float[Tensor, "N D"], radii: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
+    """Squared radii, wider by what rounding may add to the squared distance of a point on the border."""
+    squared = radii.square()
+    return squared + ROUNDING * (points.square().sum(1) + squared)
+
+
+def _squared_distances(
+    a: Float[Tensor, "M D"], b: Float[Tensor, "N D"], block: int
+) -> Iterator[tuple[slice, Float[Tensor, "m N"]]]:
+    """|x|^2 + |y|^2 - 2 x.y, a block of rows at a time."""
+    lengths = b.square().sum(1)
+    for start in range(0, len(a), block):
+        rows = slice(start, start + block)
+        squared = torch.addmm(lengths, a[rows], b.T, alpha=-2)
+        yield rows, squared.add_(a[rows].square().sum(1)[:, None])

@@ -1,0 +1,130 @@
+"""Pictures as text inside a page, small enough that many fit."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from PIL import Image, features
+
+from ganvas.report.read import RunRecord, read_json
+
+GRIDS = 40
+"""Grids of samples that a page shows."""
+
+GRID_BYTES = 160_000
+"""Bytes of a grid; all of them together stay under 9 MB as text."""
+
+INSPECT_BYTES = 2_400_000
+"""Bytes of all pictures of `ganvas inspect` together."""
+
+MOST_SIDE = 1200
+"""Pixels of the longer side of a picture that is made smaller."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a page.
+
+    Attributes:
+        uri: The picture itself, as a `data:` URI; empty if there is none.
+        width: Pixels.
+        height: Pixels.
+        step: Steps of training behind it, where it is a grid of samples.
+        title: Over it.
+        caption: Under it.
+        note: Under that.
+    """
+
+    uri: str
+    width: int
+    height: int
+    step: int = 0
+    title: str = ""
+    caption: str = ""
+    note: str = ""
+
+
+def grids(run: RunRecord) -> list[Picture]:
+    """The first grid of samples, the newest, and at most about 40 evenly between them."""
+    steps = {}
+    for path in (run.path / "samples").glob("step-*.png"):
+        if match := re.fullmatch(r"step-(\d+)\.png", path.name):
+            steps[int(match[1])] = path
+    # A run that went back to an earlier step has grids that belong to it no more.
+    chosen = every_so_many([step for step in sorted(steps) if step <= run.step or not run.numbers], GRIDS)
+    pictures = ((step, _embed(steps[step], GRID_BYTES)) for step in chosen)
+    return [Picture(*picture, step=step) for step, picture in pictures if picture is not None]
+
+
+def every_so_many(steps: Sequence[int], most: int) -> list[int]:
+    """At most `most` of the steps: the first, every k-th after it, and the last.
+
+    k is a power of two, so that a longer run shows some of what it showed before, and nothing that it left out.
+    """
+    k = 1
+    while len(range(0, len(steps), k)) > most - 1:
+        k *= 2
+    return sorted({*steps[::k], *steps[-1:]})
+
+
+def real(run: RunRecord) -> Picture | None:
+    """The grid of real pictures, if there is one."""
+    picture = _embed(run.path / "samples" / "real.png", GRID_BYTES)
+    return None if picture is None else Picture(*picture)
+
+
+def inspections(run: RunRecord) -> list[Picture]:
+    """What `ganvas inspect` drew; of what it could not draw, the reason."""
+    folder = run.path / "inspect"
+    index = read_json(folder / "inspect.json")
+    pages = index.get("pages") if isinstance(index, dict) else None
+    pages = [page for page in pages if isinstance(page, dict)] if isinstance(pages, list) else []
+    pictures = []
+    for page in pages:
+        name = str(page.get("file") or "")
+        # A page never shows what lies outside its run.
+        inside = bool(name) and Path(name).name == name
+        found = _embed(folder / name, min(400_000, INSPECT_BYTES // len(pages))) if inside else None
+        title, caption, note = (str(page.get(key) or "") for key in ("title", "caption", "note"))
+        pictures.append(Picture(*(found or ("", 0, 0)), title=title, caption=caption, note=note))
+    return pictures
+
+
+def _embed(path: Path, most: int) -> tuple[str, int, int] | None:
+    """A picture file as URI, width and height; None if it is missing or damaged."""
+    try:
+        stat = path.stat()
+        return _encode(path, stat.st_mtime_ns, stat.st_size, most)
+    except (OSError, SyntaxError, Image.DecompressionBombError):  # what Pillow raises for a damaged file
+        return None
+
+
+@lru_cache(maxsize=128)  # a page is written again and again while a run trains
+def _encode(path: Path, changed: int, size: int, most: int) -> tuple[str, int, int]:
+    """The file itself if it has at most `most` bytes, else the largest WebP up to 1200 pixels that has."""
+    with Image.open(path) as image:
+        if size <= most and image.format == "PNG":
+            image.verify()
+            return _uri("png", path.read_bytes()), image.width, image.height
+        small = image.convert("RGB")
+    kind = "webp" if features.check("webp") else "jpeg"
+    side = MOST_SIDE
+    while True:
+        small.thumbnail((side, side), Image.Resampling.LANCZOS)
+        file = io.BytesIO()
+        small.save(file, kind, quality=80)
+        data = file.getvalue()
+        if len(data) <= most or side <= 64:
+            return _uri(kind, data), small.width, small.height
+        side = int(max(small.size) * 0.95 * math.sqrt(most / len(data)))  # bytes go with the pixels
+
+
+def _uri(kind: str, data: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
