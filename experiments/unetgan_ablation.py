@@ -91,7 +91,7 @@ def draw(names: list[str], final: dict, curves: dict, path: Path, data: str) -> 
             [name.replace("-", "\n+ ") for name in names],
         )
         axis.set_title(f"{title} at the end\n(points: seeds, line: median; lower is better)", fontsize=10)
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, 1.1 * max(max(of[score]) for of in final.values()))
     for name in names:
         steps = sorted(curves[name][0])
         values = np.array([[seed[step] for step in steps] for seed in curves[name]])

@@ -76,7 +76,7 @@ def main() -> None:
     for axis, title in zip(axes, ("whole pictures (encoder; BigGAN's only head)", "pixels (decoder)"), strict=True):
         axis.axhline(1, color="black", linewidth=0.7, linestyle=":")
         axis.set(xlabel="step", title=title, ylim=(0, 1.6))
-        axis.legend(fontsize=8)
+        axis.legend(fontsize=8, loc="lower left")
     axes[0].set_ylabel("discriminator loss / loss at chance")
     save(figure, path.with_suffix(".png"))
 

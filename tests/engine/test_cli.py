@@ -127,6 +127,36 @@ def test_data_commands(capsys: Captured, tmp_path: Path) -> None:
     assert cli.run(["data"]) == 0
 
 
+def test_looking_into_and_comparing_runs_in_words(capsys: Captured, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    run, other = tmp_path / "run", tmp_path / "other"
+    train_toy(run)
+    train_toy(other, seed=1)
+    capsys.readouterr()
+    assert cli.run(["inspect", str(run)]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[-1] == f"report: {run}/report.html" and any(line.startswith("not made: ") for line in printed)
+    pages = json.loads((run / "inspect" / "inspect.json").read_text())["pages"]
+    made = [page["file"] for page in pages if page["file"]]
+    assert made and all((run / "inspect" / file).is_file() for file in made)
+    assert "losses.png" in made and len(printed) == len(pages) + 1
+    assert cli.run(["compare", str(run), str(other), "--curves", str(tmp_path / "curves.html"), "--json"]) == 0
+    assert [group["seeds"] for group in json.loads(capsys.readouterr().out)["groups"]] == [[0, 1]]
+    assert (tmp_path / "curves.html").stat().st_size > 100_000  # the plotting library is in it
+    assert cli.run(["compare", str(run), str(other)]) == 0
+    assert "2 runs, seeds 0, 1" in capsys.readouterr().out
+    for words, said in (
+        (["inspect", str(tmp_path / "no")], "is not a run"),
+        (["inspect", str(run), "--out", str(run / "config.json")], "cannot write"),
+        (["compare"], "RUN RUN"),
+        (["compare", str(tmp_path / "no")], "is not a run"),
+        (["compare", str(run), "--curves", str(tmp_path / "curves.svg")], ".html or"),
+        (["study", str(tmp_path / "no.toml")], "cannot read"),
+    ):
+        assert cli.run(words) == 2, words
+        assert said in capsys.readouterr().err, words
+
+
 def test_help_names_every_setting_with_its_default(capsys: Captured) -> None:
     with pytest.raises(SystemExit) as end:
         cli.run(["train", "toy", "smoke", "--help"])

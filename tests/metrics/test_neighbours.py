@@ -109,12 +109,12 @@ def test_does_not_depend_on_order_or_block() -> None:
 
 
 def test_far_from_zero_and_in_float32() -> None:
-    """Products of large numbers round: a copy of a real picture is still inside its ball of radius 0."""
+    """Products of large numbers round: still a copy is inside a ball of radius 0, and what is close to it is not."""
     real = (normal(40, 8) + 1000).float()
     real = torch.cat([real, real, real, real])
     found = precision_recall_density_coverage(real, real[:40], density_k=3)
     assert found.precision == found.coverage == 1 and found.density == pytest.approx(4 / 3)
-    beside = real[:40] + 0.01
+    beside = real[:40] + 0.0005
     assert precision_recall_density_coverage(real, beside, density_k=3)[:1] == (0,)
 
 
@@ -139,12 +139,16 @@ def test_nearest_leaves_out_a_point_but_not_its_twin() -> None:
     assert indices[3, 0] == 40 and indices[40, 0] == 3 and distances[3, 0] == distances[40, 0] == 0
 
 
-def test_nearest_tells_equal_from_almost_equal() -> None:
-    """Far from zero, and next to a twin that differs in the last digits of float32."""
-    base = (normal(30, 16) + 300).float()
-    almost = base * (1 + 2**-22)
-    distances, indices = nearest(base, torch.cat([almost, base]))
+@pytest.mark.parametrize(("offset", "gap"), [(0.0, 1e-9), (1e8, 3e-8)])
+def test_nearest_is_exact_where_products_round(offset: float, gap: float) -> None:
+    """Next to a picture that differs in the ninth digit, and far from zero: against differences."""
+    base = normal(30, 16) + offset
+    references = torch.cat([base + gap, base])
+    distances, indices = nearest(base, references)
     assert indices[:, 0].tolist() == list(range(30, 60)) and not distances.any()
+    distances, indices = nearest(base, references, 3)
+    full = torch.cdist(base, references, compute_mode="donot_use_mm_for_euclid_dist").sort(1).values
+    torch.testing.assert_close(distances, full[:, :3], rtol=1e-6, atol=1e-12)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

@@ -23,7 +23,7 @@ STUDY = """
     seeds = [0]
     [settings]
     score_every = 0
-    steps = 40
+    steps = 20
     [variants.only]
 """
 
@@ -62,10 +62,10 @@ def test_submitit_starts_a_job_again_that_lost_its_machine(tmp_path: Path) -> No
     taker.join()
     assert [outcome.status for outcome in result.outcomes] == ["done"]
     assert len((tmp_path / "pids").read_text().split()) == 2
-    assert run.step == 40
+    assert run.step == 20
     events = [entry["event"] for entry in read_stats(run.path / "stats.jsonl") if "event" in entry]
     assert ("stopped" in events, "resumed" in events) == (True, True)
-    assert json.loads((tmp_path / "results" / "one.json").read_text())["variants"]["only"]["runs"][0]["steps"] == 40
+    assert json.loads((tmp_path / "results" / "one.json").read_text())["variants"]["only"]["runs"][0]["steps"] == 20
 
 
 def test_a_job_that_breaks_down_is_a_run_that_failed(tmp_path: Path) -> None:

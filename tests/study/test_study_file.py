@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ganvas import cli, systems
+from ganvas import systems
+from ganvas.cli import options, parsing
 from ganvas.errors import UserError
-from ganvas.study import load_study
+from ganvas.study import load_study, study
 from ganvas.study.plan import flags, flat
 
 Write = Callable[..., Path]
@@ -103,7 +104,7 @@ def test_flags_say_what_was_set(name: str) -> None:
     for preset in presets.values():
         values = {key: value for key, value in flat(preset).items() if value is not None}
         words = flags({"data": "x", "out": "y"} | values)
-        _, parsed = cli.parse_with_settings(cli.Training, words, "train", name, "smoke")
+        _, parsed = parsing.parse_with_settings(options.Training, words, "train", name, "smoke")
         assert parsed == preset
 
 
@@ -113,3 +114,17 @@ def test_flags_of_a_new_run_are_those_of_the_file_alone(write: Write, tmp_path: 
         *("train", "toy", "smoke", "--data=digits", f"--out={tmp_path}/narrow/seed-0"),
         *("--score-every=0", "--no-flip", "--steps=3", "--width=4", "--seed=0"),
     ]
+
+
+def test_a_dry_run_prints_commands_and_does_nothing(
+    write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study(write("[evaluate]", "n = 5", top="seeds = [7]"), out=tmp_path / "my runs", dry_run=True)
+    runs = f"{tmp_path}/my runs"
+    assert capsys.readouterr().out.splitlines() == [
+        f"ganvas train toy smoke --data=digits '--out={runs}/narrow/seed-7' --score-every=0 --width=4 --seed=7",
+        f"ganvas evaluate '{runs}/narrow/seed-7' --json --data=digits --n=5",
+        f"ganvas train toy smoke --data=digits '--out={runs}/wide/seed-7' --score-every=0 --optimizer=sgd --seed=7",
+        f"ganvas evaluate '{runs}/wide/seed-7' --json --data=digits --n=5",
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ["two.toml"]

@@ -137,7 +137,7 @@ class Evaluating(Common):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute."""
 
-    precision: Literal["auto", "fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "bf16"] = "fp32"
     """Number format inside the feature network; the scores themselves are computed in float64."""
 
     json: tyro.conf.FlagCreatePairsOff[bool] = False

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from PIL import Image
 
@@ -20,8 +20,8 @@ from ganvas.data.store import Prepared
 from ganvas.engine.distributed import Ranks, join
 from ganvas.engine.files import write_atomically
 from ganvas.engine.folder import RunFolder, to_text
-from ganvas.engine.precision import autocast, resolve_precision
-from ganvas.engine.training import Device, Precision
+from ganvas.engine.precision import autocast
+from ganvas.engine.training import Device
 from ganvas.errors import UserError
 from ganvas.metrics import networks
 from ganvas.metrics.compute import METRICS, Score, check_names, compute
@@ -97,7 +97,7 @@ def evaluate(
     size: int | None = None,
     options: DataOptions | None = None,
     device: Device = "auto",
-    precision: Precision = "fp32",
+    precision: Literal["fp32", "bf16"] = "fp32",
     keep: bool = True,
     progress: bool = False,
 ) -> Evaluation:
@@ -131,10 +131,8 @@ def evaluate(
     asked = METRICS if metrics is None else tuple(metrics)
     check_names(asked)
     with join(device) as ranks:
-        found = resolve_precision(precision, ranks.device)
-        network = networks.find(
-            features, weights=None if weights is None else Path(weights), device=ranks.device, precision=found
-        )
+        place = None if weights is None else Path(weights)
+        network = networks.find(features, weights=place, device=ranks.device, precision=precision)
         run = _as_run(subject, device, checkpoint)
         if run is None and data is None:
             raise UserError(f"{subject} is not a run, so --data must name the pictures to compare it with")

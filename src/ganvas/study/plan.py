@@ -18,7 +18,7 @@ WHERE = frozenset({"device", "threads", "workers", "cache"})
 """Settings that say where and how fast a run is computed, not what."""
 
 WATCHING = frozenset(
-    {"log_every", "grid_every", "grid_images", "checkpoint_every", "keep"}
+    {"log_every", "grid_every", "grid_images", "checkpoint_every", "keep", "writers"}
     | {"score_every", "score_share", "score_metrics", "score_features", "score_samples"}
 )
 """Settings that say what is written down on the way; they change no weights unless a score can end the run."""

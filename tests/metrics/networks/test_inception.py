@@ -178,7 +178,14 @@ def test_fid_has_one_precision(library: Any, published: Path) -> None:
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch_fidelity", None)
     said = refused()
-    assert "torch_fidelity" in said and 'pip install "ganvas[inception]"' in said
+    assert "(torch_fidelity)" in said and 'pip install "ganvas[inception]"' in said
+
+
+def test_a_torchvision_for_another_pytorch_is_no_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "torch_fidelity.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
+    monkeypatch.delitem(sys.modules, "torch_fidelity", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert "does not fit PyTorch (operator torchvision::nms does not exist)" in refused()
 
 
 def test_the_source_is_torch_fidelitys(library: Any) -> None:

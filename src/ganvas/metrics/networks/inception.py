@@ -36,14 +36,15 @@ def load(weights: Path | None, device: torch.device, precision: Literal["fp32", 
         UserError: If torch-fidelity or the file is missing, or it is another file.
     """
     if precision != "fp32":
-        raise UserError("inception computes in fp32 only, as all published FID do: use --precision fp32")
+        raise UserError("inception computes in fp32 only, as for published FIDs: use --precision fp32")
     try:
         from torch_fidelity import feature_extractor_inceptionv3 as torch_fidelity
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:  # the latter from a torchvision made for another PyTorch
+        reason = getattr(error, "name", None) or " ".join(str(error).split())
         raise UserError(
-            f"the feature network inception needs a package that is missing ({error.name}): "
+            f"the feature network inception needs a package that is missing or does not fit PyTorch ({reason}): "
             'pip install "ganvas[inception]"'
-        ) from None
+        ) from error
     url: str = torch_fidelity.URL_INCEPTION_V3
     path = weights or _downloaded(url)
     try:
