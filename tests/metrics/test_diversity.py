@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ganvas.errors import UserError
-from ganvas.metrics.diversity import pair_indices, perceptual_distance
+from ganvas.metrics.diversity import perceptual_distance
 
 
 def stages(batch: int, seed: int) -> list[Tensor]:
@@ -78,42 +78,3 @@ def test_refuses_maps_that_do_not_match() -> None:
     for x in ([], uneven):
         with pytest.raises(UserError, match="same stages"):
             perceptual_distance(x, x)
-
-
-def test_pairs_are_distinct_and_ordered() -> None:
-    found = pair_indices(50, 300, seed=1)
-    assert found.shape == (300, 2) and found.dtype == torch.int64
-    assert bool((found[:, 0] < found[:, 1]).all()) and found.min() >= 0 and found.max() < 50
-    assert len({tuple(pair) for pair in found.tolist()}) == 300
-    assert torch.equal(found, pair_indices(50, 300, seed=1))
-    assert not torch.equal(found, pair_indices(50, 300, seed=2))
-
-
-@pytest.mark.parametrize("n", [2, 3, 7])
-def test_all_pairs_where_more_are_asked_for(n: int) -> None:
-    every = {(i, j) for j in range(n) for i in range(j)}
-    for pairs in (len(every), 10**6):
-        found = pair_indices(n, pairs, seed=0).tolist()
-        assert {tuple(pair) for pair in found} == every and len(found) == len(every)
-
-
-def test_every_pair_is_as_likely() -> None:
-    """4 of the 10 pairs of 5 pictures, 3,000 times: each 1,200 times, within 5 standard deviations."""
-    counts = torch.zeros(5, 5)
-    for seed in range(3000):
-        for i, j in pair_indices(5, 4, seed).tolist():
-            counts[i, j] += 1
-    drawn = counts[counts > 0]
-    assert len(drawn) == 10 and bool(((drawn - 1200).abs() < 5 * math.sqrt(3000 * 0.4 * 0.6)).all())
-
-
-def test_pairs_of_very_many() -> None:
-    """Whole numbers: square roots of floats would be off here."""
-    found = pair_indices(10**9, 1000, seed=0)
-    assert bool((found[:, 0] < found[:, 1]).all()) and found[:, 0].min() >= 0 and found.max() < 10**9
-
-
-@pytest.mark.parametrize(("n", "pairs"), [(1, 5), (0, 5), (10, 0)])
-def test_refuses_no_pair(n: int, pairs: int) -> None:
-    with pytest.raises(UserError, match="at least one pair"):
-        pair_indices(n, pairs, seed=0)

@@ -1,6 +1,7 @@
 """Evaluation end to end, with a feature network small enough to be quick, and once with the real one."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -175,7 +176,8 @@ def test_two_processes_give_the_same_numbers_as_one(trained, tiny, tmp_path):
         launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m", "ganvas"]
         how = launcher if processes > 1 else ["-m", "ganvas"]
         whole = [sys.executable, *how, *words, "--cache", str(tmp_path / str(processes))]
-        ended = subprocess.run(whole, capture_output=True, text=True, timeout=200, check=True)
+        threads = os.environ | {"OMP_NUM_THREADS": "1"}  # torchrun sets it too; other threads, other rounding
+        ended = subprocess.run(whole, env=threads, capture_output=True, text=True, timeout=200, check=True)
         lines = [line for line in ended.stdout.splitlines() if line.startswith("{")]
         assert len(lines) == 1
         values.append({name: score["value"] for name, score in json.loads(lines[0])["scores"].items()})

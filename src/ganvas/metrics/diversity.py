@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-import random
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -47,26 +45,3 @@ def perceptual_distance(
     if not bool(torch.isfinite(distances).all()):
         raise UserError("the maps hold numbers that are not finite (NaN or infinite)")
     return distances
-
-
-def pair_indices(n: int, pairs: int, seed: int) -> Int64[Tensor, "P 2"]:
-    """Distinct pairs i < j of n pictures, drawn at random: a function of the three numbers alone.
-
-    Args:
-        n: How many pictures there are.
-        pairs: How many pairs; where there are no more than that, all of them.
-        seed: Of the draw.
-
-    Returns:
-        (P, 2), P = min(pairs, n (n - 1) / 2), in ascending order of j.
-
-    Raises:
-        UserError: If there is no pair to draw.
-    """
-    if n < 2 or pairs < 1:
-        raise UserError(f"{pairs} pairs of {n} pictures: at least one pair of at least 2 pictures is needed")
-    total = n * (n - 1) // 2
-    # Pair number t = j (j - 1) / 2 + i; the square root is of whole numbers, so j is exact.
-    chosen = sorted(random.Random(seed).sample(range(total), min(pairs, total)))
-    upper = [(1 + math.isqrt(8 * t + 1)) // 2 for t in chosen]
-    return torch.tensor([(t - j * (j - 1) // 2, j) for t, j in zip(chosen, upper, strict=True)])

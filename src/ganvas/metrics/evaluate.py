@@ -28,6 +28,7 @@ from ganvas.metrics.compute import METRICS, Score, check_names, compute
 from ganvas.metrics.extract import cached
 from ganvas.metrics.networks import FeatureNetwork, Features
 from ganvas.metrics.pictures import Choice, Pictures, drawn, features_of
+from ganvas.nn.weights import weight_scope
 from ganvas.run import Run, Which
 
 MOST_SAMPLES = 10_000
@@ -162,7 +163,8 @@ def evaluate(
         with shown_progress(progress and ranks.first) as report:
             theirs = reference_features(network, real, seed, options, ranks, lambda k: report("data", k, len(real)))
             scored = time.perf_counter()
-            ours = features_of(network, pictures, count, ranks, lambda k: report("samples", k, count))
+            with weight_scope():  # of the generator, whose weights do not change between chunks
+                ours = features_of(network, pictures, count, ranks, lambda k: report("samples", k, count))
             pace = count / (time.perf_counter() - scored)
         protocol = {"samples": samples, "reference": describe(real), "pictures": picture_protocol(real, options)}
         scores, flags = compute(asked, network, ours, theirs, pictures, real, protocol, strict=metrics is not None)

@@ -48,7 +48,7 @@ def moments(features: Float[Tensor, "N D"], name: str = "the features") -> Momen
 
 
 def frechet_distance(a: Moments, b: Moments) -> float:
-    """|mu_a - mu_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)): Dowson & Landau 1982, eq. 4; Heusel et al. 2017, eq. 6.
+    """|mu_a - mu_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)): Dowson & Landau 1982; Heusel et al. 2017, eq. 6.
 
     With C = L L^T, the trace of (C_a C_b)^(1/2) is the sum of the singular values of L_a^T L_b. These are
     rounded relative to the largest; square roots of the eigenvalues of C_a C_b only to the root of that, which

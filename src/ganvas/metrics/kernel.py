@@ -53,18 +53,10 @@ def kernel_distance(a: Float[Tensor, "M D"], b: Float[Tensor, "N E"], *, block: 
     within_a, within_b = _sums(a, a, block, diagonal=False), _sums(b, b, block, diagonal=False)
     between = _sums(a, b, block)
     m, n = len(a), len(b)
-    total = between.rows.sum()
-    value = within_a.rows.sum() / (m * (m - 1)) + within_b.rows.sum() / (n * (n - 1)) - 2 * total / (m * n)
-
-    q_a, q_b = _within_interaction(within_a), _within_interaction(within_b)
-    explained = between.rows.square().sum() / n + between.columns.square().sum() / m - total.square() / (m * n)
-    q_ab = (between.squares - explained).clamp_min(0) / ((m - 1) * (n - 1))
-    # A row's sum over m - 2 holds its own main effect once. What the interactions add to the spread is taken off.
-    v_a = (within_a.rows / (m - 2) - between.rows / n).var() - q_a / (m - 2) - q_ab / n
-    v_b = (within_b.rows / (n - 2) - between.columns / m).var() - q_b / (n - 2) - q_ab / m
-    second_order = 2 * q_a / (m * (m - 1)) + 2 * q_b / (n * (n - 1)) + 4 * q_ab / (m * n)
-    variance = (4 * v_a / m + 4 * v_b / n).clamp_min(0) + second_order
-    return _finite(value.item(), math.sqrt(variance.item()))
+    value = within_a.rows.sum() / (m * (m - 1)) + within_b.rows.sum() / (n * (n - 1))
+    value -= 2 * between.rows.sum() / (m * n)
+    main, interactions = _variance(within_a, within_b, between)
+    return _finite(value.item(), math.sqrt((main.clamp_min(0) + interactions).item()))
 
 
 def kernel_distance_of_subsets(
@@ -129,6 +121,19 @@ def _sums(a: Float[Tensor, "M D"], b: Float[Tensor, "N D"], block: int, diagonal
         columns += kernel.sum(0)
         squares += kernel.square_().sum()
     return _Sums(torch.cat(rows), columns, squares)
+
+
+def _variance(within_a: _Sums, within_b: _Sums, between: _Sums) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """Unbiased estimates of what main effects and interactions add to the variance; the first may be negative."""
+    m, n, total = len(between.rows), len(between.columns), between.rows.sum()
+    q_a, q_b = _within_interaction(within_a), _within_interaction(within_b)
+    explained = between.rows.square().sum() / n + between.columns.square().sum() / m - total.square() / (m * n)
+    q_ab = (between.squares - explained).clamp_min(0) / ((m - 1) * (n - 1))
+    # A row's sum over m - 2 holds its own main effect once. What the interactions add to the spread is taken off.
+    v_a = (within_a.rows / (m - 2) - between.rows / n).var() - q_a / (m - 2) - q_ab / n
+    v_b = (within_b.rows / (n - 2) - between.columns / m).var() - q_b / (n - 2) - q_ab / m
+    interactions = 2 * q_a / (m * (m - 1)) + 2 * q_b / (n * (n - 1)) + 4 * q_ab / (m * n)
+    return 4 * v_a / m + 4 * v_b / n, interactions
 
 
 def _within_interaction(sums: _Sums) -> Float[Tensor, ""]:

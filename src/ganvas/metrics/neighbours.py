@@ -57,7 +57,7 @@ def precision_recall_density_coverage(
     density_k: int = 5,
     block: int = 512,
 ) -> PRDC:
-    """Precision and recall of Kynkaanniemi et al. 2019, eq. 1; density and coverage of Naeem et al. 2020, eq. 4, 5.
+    """Precision and recall of Kynkaanniemi et al. 2019, eq. 1 and 2; density and coverage of Naeem et al. 2020.
 
     A ball reaches from a point to the k-th nearest other point of its own set, border included.
 
@@ -187,10 +187,11 @@ def copying(
     is too small by itself. What is compared differs, for a distance alone is small also where a sample is plain,
     blurred or from a dense part of the data:
 
-    * copies: distance to the nearest training picture over the mean distance to the ten nearest, after Carlini
-      et al. 2023, eq. 1. A copy is much nearer to one training picture than to the next ones; a blurred or an
-      average picture is equally far from many.
+    * copies: distance to the nearest training picture over the mean distance to the ten nearest, after the
+      relative distance of Carlini et al. 2023. A copy is much nearer to one training picture than to the next
+      ones; a blurred or an average picture is equally far from many.
     * repeats: distance to the nearest other sample, over the median of that distance among training pictures.
+      Samples that are all of one narrow kind repeat each other in this sense.
 
     Either is said where, below one of five thresholds up to a half, the share of samples exceeds that of real
     pictures by 0.02 or more, and Fisher's exact test finds it too large for chance at the level 0.001, divided
@@ -231,7 +232,7 @@ def copying(
     crowding = max(1.0, (len(fake) - 1) / (len(train) - 1))
     repeats = _excess(among_fake / typical, among_train[:, 0] / typical, crowding)
     said = [f"about {copies:.1%} of the samples are near copies of training pictures"] if copies else []
-    said += [f"about {repeats:.1%} of the samples repeat another sample"] if repeats else []
+    said += [f"about {repeats:.1%} of the samples nearly repeat another sample"] if repeats else []
     return Copying(
         flagged=bool(said),
         reason=", and ".join(said) or "no sign that samples copy training pictures or repeat each other",

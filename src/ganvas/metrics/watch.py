@@ -16,6 +16,7 @@ from ganvas.metrics.compute import check_names, compute
 from ganvas.metrics.evaluate import describe, picture_protocol, reference_features
 from ganvas.metrics.networks import Features
 from ganvas.metrics.pictures import CHUNK, Choice, drawn, features_of
+from ganvas.nn.weights import weight_scope
 
 
 class Watch:
@@ -74,7 +75,8 @@ class Watch:
         if self.theirs is None:
             self.theirs = reference_features(self.network, self.real, 0, self.options, self.ranks)
         pictures = drawn(system, self.real.conditions, 0, None, autocast)
-        ours = features_of(self.network, pictures, n, self.ranks)
+        with weight_scope():  # the weights do not change between chunks
+            ours = features_of(self.network, pictures, n, self.ranks)
         protocol = {
             "samples": {"n": n, "seed": 0, "truncation": None, **about},
             "reference": describe(self.real),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -158,6 +159,14 @@ def resize(images: UInt8[Tensor, "B H W C"], side: int) -> Float[Tensor, "B C si
     Returns:
         float32 from 0 to 255.
     """
-    # One plane a channel: the kernels are faster on it than on interleaved channels.
-    planes = images.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
-    return F.interpolate(planes, size=(side, side), mode="bicubic", antialias=True).clamp_(0, 255)
+    _, height, width, _ = images.shape
+    planes = images.permute(0, 3, 1, 2).to(torch.float32)
+    rows, columns = _resizing(height, side, images.device), _resizing(width, side, images.device)
+    return (rows @ planes @ columns.T).clamp_(0, 255)
+
+
+@functools.lru_cache(maxsize=32)
+def _resizing(length: int, side: int, device: torch.device) -> Float[Tensor, "side length"]:
+    """What the resize does along one dimension, as a matrix: two products are several times faster than the kernel."""
+    identity = torch.eye(length)[None, None]
+    return F.interpolate(identity, size=(side, length), mode="bicubic", antialias=True)[0, 0].to(device)
