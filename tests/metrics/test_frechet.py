@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from ganvas.errors import UserError
-from ganvas.metrics.frechet import Moments, check_comparable, check_features, frechet_distance, moments
+from ganvas.metrics.checks import check_comparable, check_features
+from ganvas.metrics.frechet import Moments, frechet_distance, moments
 
 MANY = 10**6
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from ganvas.errors import UserError
-from ganvas.metrics.neighbours import PRDC, copying, nearest, precision_recall_density_coverage
+from ganvas.metrics.copying import copying
+from ganvas.metrics.neighbours import PRDC, nearest, precision_recall_density_coverage
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:

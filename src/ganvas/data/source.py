@@ -144,4 +144,5 @@ def open_source(spec: str | Path, options: DataOptions) -> Source:
         raise UserError(f"Cannot open {shown}: {getattr(error, 'strerror', None) or error}.") from None
     if exists:
         raise UserError(f"{shown} is neither a folder nor a zip file.")
-    raise UserError(f"There is no folder or zip file {shown}; built in are {' and '.join(builtin_names())}.")
+    *others, last = builtin_names()
+    raise UserError(f"There is no folder or zip file {shown}; built in are {', '.join(others)} and {last}.")

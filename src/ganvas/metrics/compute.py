@@ -9,11 +9,12 @@ from typing import Any
 import torch
 
 from ganvas.errors import UserError
+from ganvas.metrics.copying import copying
 from ganvas.metrics.diversity import perceptual_distance
 from ganvas.metrics.frechet import frechet_distance, moments
 from ganvas.metrics.inception_score import inception_score
 from ganvas.metrics.kernel import kernel_distance, kernel_distance_of_subsets
-from ganvas.metrics.neighbours import copying, precision_recall_density_coverage
+from ganvas.metrics.neighbours import precision_recall_density_coverage
 from ganvas.metrics.networks import FeatureNetwork, Features
 from ganvas.metrics.pictures import CHUNK, Choice, Pictures
 from ganvas.systems import nearest

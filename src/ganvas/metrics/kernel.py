@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ganvas.errors import UserError
-from ganvas.metrics.frechet import check_comparable, check_features
+from ganvas.metrics.checks import check_comparable, check_features
 from ganvas.metrics.interval import Estimate
 
 FEWEST = 4

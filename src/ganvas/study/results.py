@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from ganvas.engine.folder import RunFolder
 from ganvas.engine.log import read_stats
 from ganvas.metrics.interval import difference, interval
+from ganvas.report.quantities import distinct
 from ganvas.study.file import Study
 from ganvas.study.job import Outcome
 from ganvas.study.plan import StudyRun, flat
@@ -106,15 +107,6 @@ def minutes_of_training(run: StudyRun) -> float:
             seconds += (entry["step"] - before) * run.chosen.training.batch / pace
             before = entry["step"]
     return seconds / 60
-
-
-def distinct(values: Iterable[Any]) -> list[Any]:
-    """Each value once, in the order they come in."""
-    found: list[Any] = []
-    for value in values:
-        if value not in found:
-            found.append(value)
-    return found
 
 
 def portable(value: Any) -> Any:
