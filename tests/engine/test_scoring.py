@@ -34,6 +34,8 @@ def test_an_equal_score_is_not_a_better_one():
 def test_scores_of_another_name_and_refused_ones_do_not_count():
     lines = [line(1, 0.1, name="other"), line(2, 3.0), {"step": 3, "scores": {}}, line(4, 2.0)]
     assert standing(lines) == (4, 0)
+    # Where the newest samples could not be scored, the best so far stays the best.
+    assert standing([*lines, {"step": 5, "scores": {}}]) == (4, 0)
 
 
 def test_a_stop_gives_the_patience_back_but_not_the_best():
@@ -165,6 +167,53 @@ def test_a_missing_network_is_said_once_and_stops_only_what_asked_for_it(tmp_pat
     with pytest.raises(UserError, match="pip install something"):
         train_toy(tmp_path / "asked", score_every=2)
     assert not (tmp_path / "asked").exists() or not any((tmp_path / "asked").iterdir())
+
+
+def test_all_processes_still_agree_when_the_first_has_given_up_scoring(tmp_path, scores):
+    scores()
+    scorer = make_scorer(tmp_path)
+    asked = []
+
+    class Together(type(scorer.ranks)):
+        def any(self, flag):
+            asked.append(flag)  # every process comes here, or those that do wait for ever
+            return flag
+
+    scorer.ranks, scorer.off = Together(), True
+    scorer.began -= 1e6
+    assert not scorer.due(100) and asked == [False]
+
+
+def test_samples_that_cannot_be_scored_do_not_end_training(tmp_path, scores, monkeypatch, capsys):
+    watch = scores(1.0)
+
+    def refuse(*given):
+        raise UserError("samples hold numbers that are not finite")
+
+    score = watch.score
+    monkeypatch.setattr(watch, "score", lambda *given: score(*given) if given[2]["step"] == 2 else refuse())
+    train_toy(tmp_path / "run", steps=6, score_every=2, checkpoint_every=2, keep=1)
+    assert Checkpoints(tmp_path / "run" / "checkpoints").steps() == [2, 6]
+    assert "not scored: samples hold" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_report_that_cannot_be_written_does_not_end_training(tmp_path, monkeypatch, capsys):
+    from ganvas import report
+
+    def fail(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(report, "write_report", fail)
+    train_toy(tmp_path / "run", steps=2)
+    assert ganvas.load(tmp_path / "run").step == 2
+    assert "report.html could not be written" in capsys.readouterr().out
+
+    def full(path):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(report, "write_report", full)
+    train_toy(tmp_path / "other", steps=2)  # its checkpoints were written: no reason to end in an error
+    assert ganvas.load(tmp_path / "other").step == 2
 
 
 def test_unknown_metrics_are_refused_before_training(tmp_path):

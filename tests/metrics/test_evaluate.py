@@ -203,6 +203,17 @@ def test_features_do_not_depend_on_how_the_work_is_shared(folders, tiny):
         with ThreadPoolExecutor(world) as pool:
             return list(pool.map(lambda rank: features_of(network, choice, 100, Process(rank, world)), range(world)))
 
+    whole_choice = choice
+
+    def broken(numbers):
+        if 32 in numbers:  # in the second chunk, so in one process alone
+            raise UserError("not finite")
+        return whole_choice(numbers)
+
+    choice = broken
+    with pytest.raises(UserError, match="not finite"):
+        share(2)
+    choice = whole_choice
     for world in (2, 3, 5):  # of 5 processes, one has nothing to do
         for found in share(world):
             assert torch.equal(found.vectors, whole.vectors) and torch.equal(found.probabilities, whole.probabilities)
@@ -262,6 +273,7 @@ def test_what_is_not_defined_is_refused_if_asked_for_and_flagged_if_not(folders,
     [
         (["{one}"], "is not a run, so --data"),
         (["{one}", "--data", "{other}", "--metrics", "fdd"], "no metric 'fdd'.*did you mean fd"),
+        (["{one}", "--data", "{other}", "--truncation", "1"], "is not a run: --truncation"),
         (["{one}", "--data", "{other}", "--n", "1"], "--n 1 is too few"),
         (["{one}", "--data", "{missing}"], "There is no folder"),
         (["{missing}", "--data", "{one}"], "There is no folder"),

@@ -243,7 +243,7 @@ class Loop:
                 best = self.judge.best
                 self.checkpoints.save(self.state, self.about, protect=() if best is None else (best,))
                 self.log.disk_has_room()
-                self.report()
+            self.report()
             self.log.pause(time.perf_counter() - start)
             if guard.failed and needed:
                 kept = ", ".join(map(str, self.checkpoints.steps())) or "none"

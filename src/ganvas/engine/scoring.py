@@ -90,7 +90,7 @@ class Scorer:
         """Whether samples are to be scored after `step` steps; decided by the first process for all."""
         training = self.training
         every, last = training.score_every, step == training.steps
-        if every == 0 or self.off:
+        if every == 0:
             return False
         if every != "auto":
             return last or step % every == 0
@@ -101,7 +101,7 @@ class Scorer:
     def affordable(self) -> bool:
         """Whether one more score keeps scoring within its share of this sitting's time."""
         elapsed = time.perf_counter() - self.began
-        if elapsed < FIRST_SCORE:
+        if self.off or elapsed < FIRST_SCORE:
             return False
         started = time.perf_counter()
         try:
@@ -115,11 +115,17 @@ class Scorer:
         return self.spent + cost <= self.training.score_share * (elapsed + cost)
 
     def __call__(self, state: State) -> None:
-        """Scores samples of the averaged weights and takes in whether they are better than before."""
+        """Scores samples of the averaged weights and takes in whether they are better than before.
+
+        Samples that cannot be scored are told of; they are no reason to stop training.
+        """
         start = time.perf_counter()
         self.watch = self.watch or self.open()
-        with state.average.in_place(state.system, self.training.seed):
-            found = self.watch.score(state.system, self.autocast, {**self.about, "step": state.step})
+        try:
+            with state.average.in_place(state.system, self.training.seed):
+                found = self.watch.score(state.system, self.autocast, {**self.about, "step": state.step})
+        except UserError as error:  # in every process alike
+            found = {"n": 0, "scores": {}, "flags": [f"not scored: {error}"]}
         line = {"step": state.step, **found}
         seconds = time.perf_counter() - start
         self.spent += seconds
@@ -139,7 +145,7 @@ class Scorer:
     def tell(self, line: Mapping[str, Any]) -> None:
         """Shows a line of `metrics.jsonl`, and passes its scores on."""
         self.log.scores(line["step"], {name: score["value"] for name, score in line["scores"].items()})
-        values = "  ".join(f"{name} {score['value']:.4g}" for name, score in line["scores"].items())
+        values = "  ".join(f"{name} {score['value']:.4g}" for name, score in line["scores"].items()) or "no score"
         best = "the best so far" if self.best == line["step"] else f"best at step {self.best}"
         self.log.note(f"step {line['step']}: {values} ({best}; scoring takes {line['share']:.1%} of the time)")
         for flag in line["flags"]:
@@ -154,7 +160,7 @@ def standing(lines: list[dict[str, Any]]) -> tuple[int | None, int]:
     """
     best: tuple[float, int] | None = None
     waited = 0
-    newest = next(iter(lines[-1]["scores"])) if lines and lines[-1]["scores"] else None
+    newest = next((name for line in reversed(lines) for name in line["scores"]), None)
     for line in lines:
         score = line["scores"].get(newest)
         if score is None or not isinstance(score["value"], int | float):

@@ -124,8 +124,7 @@ def train_run(
                     f"step {judge.best}, which is kept (--checkpoint best); `ganvas resume {folder.path}` goes on"
                 )
         if ranks.first:
-            with FullDiskGuard(log):
-                refresh_report(folder.path, log)
+            refresh_report(folder.path, log)
 
 
 def refresh_report(path: Path, log: Log) -> None:
@@ -133,9 +132,8 @@ def refresh_report(path: Path, log: Log) -> None:
     from ganvas.report import write_report
 
     try:
-        write_report(path)
-    except OSError:
-        raise  # a full disk is told once, whatever file met it first
+        with FullDiskGuard(log):
+            write_report(path)
     except Exception as error:
         log.note(f"report.html could not be written: {type(error).__name__}: {one_line(error)}")
 

@@ -114,7 +114,7 @@ def evaluate(
         reference: Pictures of the data to compare with; by default all.
         features: Feature network: `efficientnet_lite0`, `inception`, `dinov2` or a TorchScript or ONNX file.
         weights: Its weights, where they are not to be downloaded.
-        checkpoint: Which of a run's checkpoints; see `Run`.
+        checkpoint: Which of a run's checkpoints; see `Run`. A `Run` is scored at its own.
         seed: Of the first sample, and of the choice of pictures where not all are used.
         truncation: See `System.sample`.
         size: Side in pixels that both sides are brought to; by default the run's, or that of the folder's first
@@ -137,6 +137,8 @@ def evaluate(
         run = _as_run(subject, device, checkpoint)
         if run is None and data is None:
             raise UserError(f"{subject} is not a run, so --data must name the pictures to compare it with")
+        if run is None and (truncation is not None or checkpoint != "newest"):
+            raise UserError(f"{subject} is not a run: --truncation and --checkpoint say how a run draws its samples")
         options = options or (run.settings.chosen.data if run else DataOptions())
         size = size or (run.config.size if run else first_side(str(subject), options, network.size))
         channels = getattr(run.config, "channels", 3) if run else 3

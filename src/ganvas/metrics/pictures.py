@@ -114,12 +114,19 @@ def features_of(
         progress: Called with the number of pictures that this process is past.
 
     Raises:
-        UserError: If features are not finite.
+        UserError: If samples or features are not finite, in any process; then in all.
     """
     chunks = [range(start, min(start + CHUNK, n)) for start in range(0, n, CHUNK)]
     mine = chunks[ranks.rank :: ranks.world]
-    own = extract(network, (pictures(chunk) for chunk in mine), progress=progress)
+    own: Features | UserError
+    try:
+        own = extract(network, (pictures(chunk) for chunk in mine), progress=progress)
+    except UserError as error:
+        own = error  # the others wait for this process's part: they must hear of it
     parts = ranks.gather(own)
+    for part in parts:
+        if isinstance(part, UserError):
+            raise part
     rows = torch.tensor([row for rank in range(ranks.world) for chunk in chunks[rank :: ranks.world] for row in chunk])
     order = torch.argsort(rows)
     probabilities = [part.probabilities for part in parts if part.probabilities is not None]
