@@ -7,6 +7,8 @@ Four things run in turn, over and over, so that a machine whose speed drifts slo
   every forward pass, and PyTorch's default Adam: what the published code does.
 * `peak`: a plain 3x3 convolution, the fastest of several shapes, in the precision of `ganvas`.
 * `data`: drawing a batch from 2,000 prepared pictures of that size.
+* `overhead`: the step of the same system with the narrowest networks there are, on two pictures: what it costs to call
+  everything that a step calls, with next to nothing to compute.
 
 GFLOP an image are counted while a step runs (2 for a multiply and an add, convolutions and matrix products).
 """
@@ -38,12 +40,18 @@ from ganvas.engine.ema import Average
 from ganvas.engine.folder import environment
 from ganvas.engine.loop import Loop
 from ganvas.engine.precision import autocast, resolve_device, resolve_precision
+from ganvas.launch import override
 from ganvas.nn.weights import reference_scope
 from ganvas.systems import find, find_preset
 
 # Settings that make a step of each kind, by system; a system that is not named has one kind.
 VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "unetgan": {"plain": {"cutmix": 0.0, "consistency": 0.0}, "cutmix": {"cutmix": 1.0, "cutmix_warmup": 0}},
+}
+# Settings that make the networks as narrow as can be.
+NARROWEST: dict[str, dict[str, Any]] = {
+    "gan": {"width": 1, "generator_layers": (1, 1), "maxout_units": (1, 1)},
+    "cgan": {"width": 1, "units": 24},
 }
 
 
@@ -58,7 +66,10 @@ class Step:
         if naive:
             optimizers = {
                 key: type(optimizer)(
-                    [{"params": g["params"], "lr": g["lr"], "betas": g["betas"]} for g in optimizer.param_groups]
+                    [
+                        {key: group[key] for key in ("params", "lr", "betas", "momentum") if key in group}
+                        for group in optimizer.param_groups
+                    ]
                 )
                 for key, optimizer in optimizers.items()
             }
@@ -123,39 +134,54 @@ def seconds(run: Any, device: torch.device) -> float:
     return time.perf_counter() - start
 
 
-def pictures(folder: Path, size: int, count: int = 2000) -> Any:
-    """Prepared random pictures, half a dozen files repeated under many names."""
+def pictures(folder: Path, size: int, channels: int, count: int = 2000) -> Any:
+    """Prepared random pictures of two classes; points where the system learns those."""
+    if size == 1:
+        return open_data("normal1d", DataOptions(), size=1, channels=channels)
     generator = np.random.default_rng(0)
-    (folder / "pictures").mkdir()
+    for label in "01":
+        (folder / "pictures" / label).mkdir(parents=True)
     for i in range(count):
         noise = generator.integers(0, 256, (8, 8, 3), dtype=np.uint8)
-        Image.fromarray(noise).resize((size, size)).save(folder / "pictures" / f"{i}.bmp")
-    return open_data(folder / "pictures", DataOptions(cache=folder / "cache"), size=size)
+        Image.fromarray(noise).resize((size, size)).save(folder / "pictures" / str(i % 2) / f"{i}.bmp")
+    return open_data(folder / "pictures", DataOptions(cache=folder / "cache"), size=size, channels=channels)
 
 
 def measure(name: str, args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     preset = find_preset(name, args.preset)
     changes = {key: getattr(args, key) for key in ("size", "width") if getattr(args, key) is not None}
-    config = replace(preset.config, **changes)
-    training = replace(preset.training, batch=args.batch, micro_batch=0, precision=args.precision, device=args.device)
+    if getattr(preset.config, "classes", 0):
+        changes["classes"] = 2
+    preset = override(preset, changes)
+    training = replace(preset.training, batch=args.batch, micro_batch=0, device=args.device)
+    if args.precision is not None:
+        training = replace(training, precision=args.precision)
     ranks = Ranks(device=resolve_device(args.device))
-    prepared = pictures(folder, config.size)
-    sampler = Sampler(prepared, batch=args.batch, seed=0, options=DataOptions(), device=ranks.device, size=config.size)
+    size = preset.config.size
+    prepared = pictures(folder, size, preset.config.channels)
+    sampler = partial(prepared.sampler, seed=0, options=DataOptions(), device=ranks.device, size=size)
+    pair, sampler = sampler(batch=2), sampler(batch=args.batch)
     kinds = VARIANTS.get(name, {"step": {}})
-    steps, flops = {}, {}
+    steps, flops, narrow = {}, {}, {}
     for kind, options in kinds.items():
+        narrowest = override(preset, options | NARROWEST.get(name, {"width": 1})).config
+        narrow[kind] = Step(name, narrowest, replace(training, batch=2), pair, ranks, False)
         for naive in (False, True):
-            step = Step(name, replace(config, **options), training, sampler, ranks, naive)
+            step = Step(name, override(preset, options).config, training, sampler, ranks, naive)
             steps[kind, naive] = step
             # Counted unfolded too; run outside the timing, it is the warm-up as well.
             flops[kind, naive] = step.gflop_an_image()
     precision = steps[next(iter(kinds)), False].precision
     peak, times, data = Peak(precision, ranks.device), {key: [] for key in steps}, []
+    calling: dict[str, list[float]] = {kind: [] for kind in kinds}
     for repeat in range(args.repeats):
         peak()
         for key, step in steps.items():
             gc.collect()
+            step()  # the caches hold another network's weights
             times[key].append(seconds(step, ranks.device))
+        for kind, step in narrow.items():
+            calling[kind] += [seconds(step, ranks.device) for _ in range(3)]
         data += [seconds(partial(sampler.batch, repeat * 10 + i), ranks.device) for i in range(10)]
     top, drawing = max(peak.gflops), statistics.median(data)
     rows = []
@@ -174,6 +200,7 @@ def measure(name: str, args: argparse.Namespace, folder: Path) -> dict[str, Any]
                 "achieved_gflops": achieved,
                 "share_of_peak": achieved / top,
                 "data_share": drawing / median,
+                "overhead_share": statistics.median(calling[kind]) / median,
                 "seconds": fast,
                 "naive_seconds": slow,
             }
@@ -188,7 +215,7 @@ def main() -> None:
     parser.add_argument("--size", type=int)
     parser.add_argument("--width", type=int)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), help="the preset's, if not given")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--out", type=Path, help="also write the figures there, as JSON")
@@ -197,12 +224,13 @@ def main() -> None:
         result = measure(args.system, args, Path(folder))
     print(f"{args.system}, batch {args.batch}, {result['precision']}; medians of {args.repeats} interleaved runs")
     print(f"convolution peak {result['peak_gflops']:.0f} GFLOP/s")
-    print("step     images/s   naive  speed-up  GFLOP/image (naive)  GFLOP/s  of peak  data")
+    print("step     images/s   naive  speed-up  GFLOP/image (naive)  GFLOP/s  of peak  data   overhead")
     for row in result["rows"]:
         print(
             f"{row['step']:8} {row['images_per_second']:8.2f} {row['naive_images_per_second']:7.2f} "
             f"{row['speedup']:8.2f}x {row['gflop_an_image']:11.2f} ({row['naive_gflop_an_image']:.2f})"
             f" {row['achieved_gflops']:11.0f} {row['share_of_peak']:8.0%} {row['data_share']:6.2%}"
+            f" {row['overhead_share']:7.1%}"
         )
     if args.out:
         about = {"command": " ".join(["python", *sys.argv]), "environment": environment()}

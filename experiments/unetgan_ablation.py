@@ -16,10 +16,11 @@ import torch
 from matplotlib import pyplot as plt
 
 import ganvas
+from findings import over_seeds, paired, save
 from ganvas.study import run_study
 from ganvas.study.plan import StudyRun
 from ganvas.viz.grids import grid, save_png
-from unetgan_runs import COLOURS, arguments, over_seeds, paired, save, study_of, trained, write
+from unetgan_runs import COLOURS, arguments, study_of, trained, write
 
 SCORES = {"fd_efficientnet_lite0": "Frechet distance", "kd_efficientnet_lite0": "kernel distance"}
 

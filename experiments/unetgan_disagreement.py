@@ -13,8 +13,9 @@ import torch
 from matplotlib import pyplot as plt
 
 import ganvas
+from findings import batches, over_seeds, save
 from ganvas.inspect.verdicts import disagreement, separation, verdicts
-from unetgan_runs import arguments, batches, over_seeds, pictures_of, save, study_of, trained, write
+from unetgan_runs import arguments, pictures_of, study_of, trained, write
 
 
 def looked_at(path, n: int) -> dict[str, torch.Tensor]:

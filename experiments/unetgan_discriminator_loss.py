@@ -13,9 +13,10 @@ import math
 import numpy as np
 from matplotlib import pyplot as plt
 
+from findings import over_seeds, paired, save
 from ganvas.engine.log import read_stats
 from ganvas.study.plan import StudyRun
-from unetgan_runs import COLOURS, arguments, over_seeds, paired, save, smooth, study_of, trained, write
+from unetgan_runs import COLOURS, arguments, smooth, study_of, trained, write
 
 PLAIN = ("image", "encoder", "decoder")
 
@@ -25,7 +26,7 @@ def losses(run: StudyRun) -> dict[str, dict[int, float]]:
 
     Steps at which every batch was mixed have none.
     """
-    hinge = run.chosen.config.objective == "hinge"
+    hinge = run.chosen.config.adversarial.objective == "hinge"
     chance = 2.0 if hinge else 0.5 * 2 * math.log(2)  # the non-saturating loss has the published weight of one half
     found: dict[str, dict[int, float]] = {}
     for entry in read_stats(run.path / "stats.jsonl"):

@@ -12,9 +12,10 @@ import torch
 from matplotlib import pyplot as plt
 
 import ganvas
+from findings import batches, over_seeds, paired
 from ganvas.inspect.verdicts import localisation, separation, verdicts
 from ganvas.losses.cutmix import mix
-from unetgan_runs import arguments, batches, masks, over_seeds, paired, pictures_of, study_of, trained, write
+from unetgan_runs import arguments, masks, pictures_of, study_of, trained, write
 
 SHOWN = 6
 

@@ -1,4 +1,4 @@
-"""What the experiments on the U-Net GAN share: the runs of a study, and how results are written.
+"""What the experiments on the U-Net GAN share: the runs of a study; how results are written is in findings.py.
 
 The runs are those of `experiments/unetgan_ablation_DATA.toml`; `python experiments/unetgan_ablation.py DATA` trains
 and scores them, the other experiments look into what it left.
@@ -7,25 +7,18 @@ and scores them, the other experiments look into what it left.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
 import numpy as np
 import torch
-from matplotlib import pyplot as plt
 
+import findings
 from ganvas.data import open_data
 from ganvas.data.sampler import to_float
-from ganvas.engine.folder import environment
 from ganvas.losses.cutmix import cutmix_mask
-from ganvas.metrics.interval import Interval, difference, interval
 from ganvas.metrics.pictures import Choice
 from ganvas.run import Run
 from ganvas.study import load_study
@@ -72,31 +65,10 @@ def pictures_of(run: Run, n: int) -> tuple[torch.Tensor, torch.Tensor]:
     return to_float(real(range(len(real)))), run.sample(len(real), seed=10_000)
 
 
-def batches(*tensors: torch.Tensor, size: int = 32) -> Iterator[tuple[torch.Tensor, ...]]:
-    """Slices of tensors that belong together."""
-    for start in range(0, len(tensors[0]), size):
-        yield tuple(tensor[start : start + size] for tensor in tensors)
-
-
 def masks(images: torch.Tensor) -> torch.Tensor:
     """A CutMix mask for every picture, the same ones each time."""
     torch.manual_seed(0)
     return cutmix_mask(len(images), *images.shape[2:], images.device)
-
-
-def said(found: Interval) -> dict[str, Any]:
-    """An interval as JSON, with whether it excludes zero."""
-    return asdict(found) | {"excludes_zero": found.excludes_zero}
-
-
-def paired(a: Sequence[float], b: Sequence[float]) -> dict[str, Any]:
-    """The interval of mean(a) - mean(b), seed by seed."""
-    return said(difference(a, b, paired=True))
-
-
-def over_seeds(values: Sequence[float]) -> dict[str, Any]:
-    """The interval of a mean over seeds, with the values."""
-    return {"per_seed": [round(value, 5) for value in values], **said(interval(values))}
 
 
 def smooth(values: Sequence[float], width: int = 5) -> np.ndarray:
@@ -107,22 +79,4 @@ def smooth(values: Sequence[float], width: int = 5) -> np.ndarray:
 
 def write(path: Path, study: Study, runs: Sequence[StudyRun], found: dict[str, Any]) -> None:
     """Writes what an experiment found, with what it takes to find it again."""
-    environments = [json.loads((run.path / "environment.json").read_text()) for run in runs]
-    about = {
-        "command": " ".join(["python", *sys.argv]),
-        "study": study.name,
-        "commits_of_the_runs": sorted({str(entry["commit"]) for entry in environments}),
-        "environment": {key: value for key, value in environment().items() if key != "command"},
-        "seeds": list(study.seeds),
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(about | found, indent=1) + "\n")
-    print(json.dumps(found, indent=1))
-    print(path)
-
-
-def save(figure: plt.Figure, path: Path) -> None:
-    """Writes a figure."""
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
-    print(path)
+    findings.write(path, {"study": study.name} | found, study.seeds, runs)

@@ -5,7 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[1]
 
@@ -87,6 +89,128 @@ def test_the_experiments_on_the_u_net_gan(tmp_path):
     assert len(ablation["final"]["unet"]["kd_efficientnet_lite0"]["per_seed"]) == 2
     assert [*json.loads((results / "unetgan_localisation_small.json").read_text())["by_variant"]] == variants[1:]
     assert {path.suffix for path in results.iterdir()} == {".json", ".png"} and len([*results.iterdir()]) == 9
+
+
+def smaller(name, where, changes):
+    """The study of an experiment with other settings, as a file; every setting to change has to be there."""
+    study = (ROOT / "experiments" / f"{name}.toml").read_text()
+    for old, new in changes.items():
+        assert old in study
+        study = study.replace(old, new)
+    path = where / f"{name}.toml"
+    path.write_text(study)
+    return path
+
+
+def test_the_experiments_on_gan(tmp_path):
+    out = ["--results", tmp_path]
+    run("experiments/gan_density.py", "--seeds", 2, "--steps", 6, "--batch", 32, "--runs", tmp_path / "runs", *out)
+    density = json.loads((tmp_path / "gan_density.json").read_text())
+    assert not density["reproduced"]  # six steps are too few for anything
+    assert len(density["fixed generator"]["mean |D - D*|, weighted by the mixture"]["per_seed"]) == 2
+    pytest.importorskip("mlxtend")
+    run("experiments/gan_gradients.py", "--seeds", 2, "--steps", 2, *out)
+    gradients = json.loads((tmp_path / "gan_gradients.json").read_text())
+    # Exact but for sigmoid(-20) = 2e-9, below which PyTorch takes softplus for a straight line.
+    assert max(gradients["largest difference from the closed form in the logit"].values()) < 3e-9
+    # Before the first step D says 1/2 of everything, and there the two losses have the same gradient.
+    assert abs(gradients["log10 of the ratio"]["0"]["mean"]) < 0.01
+    assert {path.name for path in tmp_path.glob("*.png")} == {"gan_density.png", "gan_gradients.png"}
+
+
+@pytest.fixture(scope="module")
+def few_digits(tmp_path_factory):
+    """A folder of forty digits, four of each, in class folders."""
+    pytest.importorskip("mlxtend")
+    from PIL import Image
+
+    from ganvas.data import DataOptions, open_data
+
+    folder = tmp_path_factory.mktemp("digits")
+    digits = open_data("digits:train", DataOptions(), size=28, channels=1)
+    for label in range(10):
+        (folder / str(label)).mkdir()
+        for row in np.flatnonzero(digits.labels == label)[:4]:
+            Image.fromarray(digits.images[row][..., 0]).save(folder / str(label) / f"{row}.png")
+    return folder
+
+
+def test_the_experiments_on_dcgan(tmp_path, few_digits, monkeypatch):
+    pytest.importorskip("efficientnet_lite_pytorch")
+    pytest.importorskip("sklearn")
+    changes = {
+        '"demo"': '"smoke"', '"digits:train"': f'"{few_digits}"', "[0, 1, 2]": "[0, 1]", "= 1000\nflip": "= 4\nflip",
+        "batch = 64": "batch = 4", "= 500": "= 4", "n = 1000": "n = 8", "reference = 2000": "reference = 8",
+        '"bf16"\nthreads': '"fp32"\nthreads',
+    }  # fmt: skip
+    study = smaller("dcgan_learning_rates", tmp_path, changes)
+    results = tmp_path / "results"
+    places = ["--study", study, "--runs", tmp_path / "runs", "--results", results]
+    run("experiments/dcgan_learning_rates.py", *places, "--n", 8)
+    rates = json.loads((results / "dcgan_learning_rates.json").read_text())
+    assert rates["rates"] == [5e-5, 2e-4, 1e-3, 5e-3] and len(rates["kernel distance"]["gan"]["0.005"]["per_seed"]) == 2
+    # A range that is read off a line cannot be wider than the rates that were tried.
+    widths = rates["width in decades"]["the same for both"]["dcgan"]["per_seed"]
+    assert max(widths) <= rates["width tried"] == pytest.approx(2)
+    run("experiments/gan_copies.py", *places, "--n", 24)
+    copies = json.loads((results / "gan_copies.json").read_text())
+    assert copies["by_variant"]["dcgan-2e-4"]["exact copies"] == [0, 0]
+    run("experiments/dcgan_walks.py", *places, "--n", 4)
+    walks = json.loads((results / "dcgan_walks.json").read_text())
+    assert walks["by_kind"]["walk"]["unevenness"]["mean"] > 1
+    run("experiments/dcgan_features.py", *places, "--n", 2)
+    features = json.loads((results / "dcgan_features.json").read_text())
+    assert features["accuracy by labels a class"]["50"]["pixels"]["mean"] > 0.8  # 1,000 real digits, whatever D is
+
+    # Of four steps no digits come that a judge is sure of: one that sees digits everywhere takes its place.
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    import dcgan_arithmetic
+    from digit_classifier import Judge
+
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.BatchNorm1d(1024), torch.nn.Linear(1024, 10))
+    monkeypatch.setattr(dcgan_arithmetic, "train_judge", lambda size: Judge(network, 0.5))
+    monkeypatch.setattr(dcgan_arithmetic, "SURE", 0)
+    monkeypatch.setattr(sys, "argv", ["dcgan_arithmetic.py", *map(str, places), "--n", "400"])
+    dcgan_arithmetic.main()
+    arithmetic = json.loads((results / "dcgan_arithmetic.json").read_text())
+    assert [*arithmetic["by_arm"]] == ["arithmetic", "unrelated groups", "single exemplars"]
+    assert {path.suffix for path in results.iterdir()} == {".json", ".png"} and len([*results.iterdir()]) == 11
+
+
+def test_the_experiment_on_conditional_gan(tmp_path, few_digits):
+    changes = {
+        '"demo"': '"smoke"', '"digits:train"': f'"{few_digits}"', "[0, 1, 2]": "[0, 1]", "= 800": "= 4",
+        "batch = 64": "batch = 4\nsize = 28\nchannels = 1\nclasses = 10", "= 500": "= 4", '"bf16"': '"fp32"',
+    }  # fmt: skip
+    study = smaller("cgan_accuracy", tmp_path, changes)
+    run("experiments/cgan_accuracy.py", "--study", study, "--runs", tmp_path / "runs", "--results", tmp_path, "--n", 40)
+    found = json.loads((tmp_path / "cgan_accuracy.json").read_text())
+    assert [*found["by_variant"]] == ["conv", "mlp", "conv-shuffled"] and not found["reproduced"]
+    for row in found["by_variant"]["conv"]["confusion, rows are asked for"]:
+        assert sum(row) == pytest.approx(1)
+    # The judge and 1-NN are trained on real digits; both are known to be good at these.
+    assert found["judge"]["accuracy on digits:train"] > 0.9
+    # The control has the same pictures under other names: as many of each digit as before, and not where they were.
+    assert sorted(path.name for path in (tmp_path / "runs" / "shuffled").glob("*/*.png")) == [
+        f"{n:04}.png" for n in range(40)
+    ]
+
+
+def test_the_experiment_on_upsampling(tmp_path):
+    pytest.importorskip("resvg_py")
+    changes = {
+        '"demo"': '"smoke"', '"openmoji"': '"openmoji:food-drink"', "[0, 1, 2]": "[0, 1]", "steps = 1000": "steps = 4",
+        "width = 24": "width = 4", "batch = 32": "batch = 4", "= 500": "= 4", '"bf16"': '"fp32"',
+    }  # fmt: skip
+    study = smaller("upsampling_checkerboard", tmp_path, changes)
+    places = ["--study", study, "--runs", tmp_path / "runs", "--results", tmp_path, "--n", 8]
+    run("experiments/upsampling_checkerboard.py", *places)
+    found = json.loads((tmp_path / "upsampling_checkerboard.json").read_text())
+    # The counts of overlap of Odena et al., multiplied: 1, 2 and 4 of kernel 3; 4, 6 and 9 of 5; all 4 of 4.
+    values = {name: of["values"] for name, of in found["equal weights on a constant"].items()}
+    assert values == {"transposed-3": [1, 2, 4], "transposed-5": [4, 6, 9], "transposed-4": [4]}
+    assert found["reproduced"]["equal weights (exact)"] and found["reproduced"]["ICNR against not (exact)"]
 
 
 def test_record_run(tmp_path):

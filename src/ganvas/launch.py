@@ -10,9 +10,9 @@ import torch
 from pydantic import ValidationError
 
 from ganvas import systems
-from ganvas.data import Prepared, open_data
+from ganvas.data import Data, open_data
 from ganvas.engine.distributed import Ranks, join
-from ganvas.engine.folder import RunFolder, Settings, one_line, plain
+from ganvas.engine.folder import RunFolder, Settings, one_line, plain, setting_names
 from ganvas.engine.precision import resolve_precision
 from ganvas.engine.session import train_run
 from ganvas.engine.system import Preset, System
@@ -54,15 +54,29 @@ def override(preset: Preset, changes: dict[str, Any]) -> Preset:
         UserError: If no part has such a field, or its value is not allowed.
     """
     parts = {"config": preset.config, "training": preset.training, "data": preset.data}
-    fields = {field.name: part for part, value in parts.items() for field in dataclasses.fields(value)}
     for name, value in changes.items():
-        if name not in fields:
-            raise UserError(f"there is no setting {name!r}{systems.nearest(name, fields)}")
-        try:
-            parts[fields[name]] = dataclasses.replace(parts[fields[name]], **{name: value})
-        except ValidationError as error:
-            raise UserError(one_line(error)) from error
+        for part, settings in parts.items():
+            if name in setting_names(settings):
+                try:
+                    parts[part] = _changed(settings, name, value)
+                except ValidationError as error:
+                    raise UserError(one_line(error)) from error
+                break
+        else:
+            known = [known for settings in parts.values() for known in setting_names(settings)]
+            raise UserError(f"there is no setting {name!r}{systems.nearest(name, known)}")
     return Preset(**parts)
+
+
+def _changed(settings: Any, name: str, value: Any) -> Any:
+    """Settings with one of them changed, wherever in their groups it is."""
+    for field in dataclasses.fields(settings):
+        group = getattr(settings, field.name)
+        if field.name == name:
+            return dataclasses.replace(settings, **{name: value})
+        if dataclasses.is_dataclass(group) and name in setting_names(group):
+            return dataclasses.replace(settings, **{field.name: _changed(group, name, value)})
+    raise KeyError(name)
 
 
 def start(
@@ -128,7 +142,7 @@ def resume(
     return Run(path, settings.chosen.training.device)
 
 
-def _open(data: str, chosen: Preset, ranks: Ranks) -> Prepared:
+def _open(data: str, chosen: Preset, ranks: Ranks) -> Data:
     """The prepared data; the first process prepares it, the others find it done."""
     size, channels = chosen.config.size, getattr(chosen.config, "channels", 3)
     return ranks.in_turn(lambda: open_data(data, chosen.data, size=size, channels=channels, progress=ranks.first))
@@ -147,17 +161,17 @@ def _absolute(data: str) -> str:
     return str(Path(data).absolute()) if Path(data).exists() else data
 
 
-def _facts(prepared: Prepared) -> dict[str, Any]:
+def _facts(prepared: Data) -> dict[str, Any]:
     """What a run notes about its data."""
     return {
         "hash": prepared.hash,
         "classes": list(prepared.classes or []),
         "licence": prepared.licence or "",
-        "count": len(prepared),
+        "count": prepared.describe()["count"],
     }
 
 
-def _with_classes(config: Any, prepared: Prepared) -> Any:
+def _with_classes(config: Any, prepared: Data) -> Any:
     """The configuration with `classes` as the data has them.
 
     Raises:
@@ -166,14 +180,17 @@ def _with_classes(config: Any, prepared: Prepared) -> Any:
     asked, found = getattr(config, "classes", 0), len(prepared.classes or [])
     if asked == "auto":
         if not found:
-            raise UserError("--classes auto needs labels and the data has none: use class folders, or --classes 0")
+            why = f" ({prepared.unlabelled})" if prepared.unlabelled else ""
+            raise UserError(
+                f"--classes auto needs labels and the data has none{why}: use class folders, or --classes 0"
+            )
         return dataclasses.replace(config, classes=found)
     if asked and asked != found:
         raise UserError(f"--classes is {asked} but the data has {found} classes: give --classes auto, or other data")
     return config
 
 
-def _check_needs(system: System, prepared: Prepared, name: str) -> None:
+def _check_needs(system: System, prepared: Data, name: str) -> None:
     """Refuses data without what the system is trained on.
 
     Raises:
@@ -190,16 +207,17 @@ def _check_needs(system: System, prepared: Prepared, name: str) -> None:
 def describe(system: str, preset: str, chosen: Preset) -> dict[str, Any]:
     """Networks, parameter counts and settings of a system that is not trained yet, JSON types.
 
-    Nothing is allocated: the networks are built on PyTorch's meta device. Without data, `classes` of `auto` are none.
+    Nothing is allocated: the networks are built on PyTorch's meta device. Without data, `classes` of `auto` are none,
+    or two where a system cannot do without.
 
     Raises:
         UserError: If the settings contradict each other.
     """
-    config = chosen.config
+    config, kind = chosen.config, systems.find(system).SYSTEM
     if getattr(config, "classes", 0) == "auto":
-        config = dataclasses.replace(config, classes=0)
+        config = dataclasses.replace(config, classes=2 if "label" in kind.needs else 0)
     with torch.device("meta"):
-        built: System = systems.find(system).SYSTEM(config)
+        built: System = kind(config)
     networks, seen = {}, set[int]()
     for name, network in built.named_children():
         # A network that a loss refers to as well is counted where it comes first.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from torch import Tensor
 from ganvas import systems
 from ganvas.data import DataOptions
 from ganvas.engine.checkpoint import Checkpoint
+from ganvas.engine.files import write_atomically
 from ganvas.engine.folder import RunFolder, Settings, ganvas_version
 from ganvas.engine.precision import autocast, resolve_device, resolve_precision
 from ganvas.engine.preview import sample_in_batches
@@ -124,7 +126,7 @@ class Run:
             n: How many.
             seed: Seed of the first.
             truncation: Threshold at which latents are cut off, see `System.sample`; None cuts off nothing.
-            classes: Names or numbers of classes to draw, in turn; the system chooses if not given.
+            classes: Names or numbers of classes to draw, in turn, see `labels`; the system chooses if not given.
             conditions: Other tensors to condition on, with n entries each.
             batch: Pictures that pass through the networks at once.
 
@@ -153,9 +155,8 @@ class Run:
             raise UserError(f"truncation is a threshold of at least 0, not {truncation}")
         conditions = dict(conditions or {})
         if classes is not None:
-            wanted = [classes] if isinstance(classes, str | int) else list(classes)
-            labels = [self.label(wanted[i % len(wanted)]) for i in range(n)]
-            conditions["label"] = torch.tensor(labels)
+            labels = self.labels(classes)
+            conditions["label"] = torch.tensor([labels[i % len(labels)] for i in range(n)])
         system, seeds = self.system, range(seed, seed + n)
         with autocast(self.precision, self.device):
             yield from sample_in_batches(system, seeds, conditions, truncation, batch)
@@ -172,7 +173,8 @@ class Run:
         """Draws pictures into files that name the run and the licence of its data.
 
         Args:
-            out: A `.png` file for one grid of all, or a folder for one file a picture, named by its seed.
+            out: A `.png` file for one grid of all, or a folder for one file a picture, named by its seed. Of a run on
+                points, a `.csv` file with a row for each.
             n: How many.
             seed: Seed of the first.
             truncation: See `sample`.
@@ -182,9 +184,15 @@ class Run:
             UserError: If `out` cannot be written, and as `sample` does.
         """
         path = Path(out)
-        one_file = path.suffix.lower() == ".png" and not path.is_dir()
+        one_file = path.suffix.lower() in (".png", ".csv") and not path.is_dir()
         if path.suffix.lower() in (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"):
             raise UserError(f"{path}: pictures are written as PNG; name a .png file or a folder")
+        of_points = self.config.size == 1
+        if of_points != (path.suffix.lower() == ".csv"):
+            raise UserError(
+                f"{self.path} draws numbers, not pictures: name a .csv file" if of_points
+                else f"{path}: pictures are written as PNG; name a .png file or a folder"
+            )  # fmt: skip
         batches = self.draw(n, seed, truncation, classes=classes)
         texts = {
             "Software": f"ganvas {ganvas_version()}",
@@ -193,6 +201,10 @@ class Run:
         }
         try:
             (path.parent if one_file else path).mkdir(parents=True, exist_ok=True)
+            if of_points:
+                rows = torch.cat(list(batches)).flatten(1).tolist()
+                write_atomically(path, "".join(",".join(map(repr, row)) + "\n" for row in rows).encode())
+                return
             if one_file:
                 save_png(path, grid(torch.cat(list(batches))), texts)
                 return
@@ -202,8 +214,30 @@ class Run:
         except OSError as error:
             raise UserError(f"cannot write to {path}: {error.strerror or error}") from error
 
+    def labels(self, classes: str | int | Sequence[str | int]) -> list[int]:
+        """The labels of one class or several.
+
+        Args:
+            classes: See `label`; text may name several, with commas between them, unless all of it is the name of one.
+
+        Raises:
+            UserError: As `label` does, or if none is named.
+        """
+        names: list[Any]
+        if isinstance(classes, str) and classes not in self.classes:
+            names = [name.strip() for name in classes.split(",")]
+        else:
+            names = [classes] if isinstance(classes, str) or not isinstance(classes, Iterable) else [*classes]
+        if not names:
+            raise UserError("no class is named: name one, or leave the choice to the system")
+        return [self.label(name) for name in names]
+
     def label(self, name: str | int) -> int:
         """The label of a class.
+
+        Args:
+            name: Its name in the data, or its number, counted from 0 in the order of `classes`. A number as text is
+                such a number too, unless classes of the data are named by numbers: then it can only be a name.
 
         Raises:
             UserError: If there is no such class, or the run has none.
@@ -213,9 +247,17 @@ class Run:
             raise UserError(f"{self.path} was trained without classes")
         if isinstance(name, str) and name in self.classes:
             return self.classes.index(name)
-        if str(name).isdecimal() and int(name) < count:
-            return int(name)
+        numbered = isinstance(name, str) and any(_is_number(known) for known in self.classes)
+        if _is_number(name) and not numbered:
+            if 0 <= int(name) < count:
+                return int(name)
+            raise UserError(f"there is no class number {int(name)}: they go from 0 to {count - 1}")
         raise UserError(f"there is no class {name!r}{systems.nearest(str(name), self.classes)}")
+
+
+def _is_number(name: Any) -> bool:
+    """Whether this is a whole number, or text that is one."""
+    return not isinstance(name, bool) and re.fullmatch(r"-?[0-9]{1,18}", str(name)) is not None
 
 
 def load(

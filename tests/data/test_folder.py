@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganvas.data import DataOptions, Prepared, open_data
+from ganvas.data import DataOptions, Prepared, check_data, open_data, prepare_data
 from ganvas.errors import UserError
 
 Draw = Callable[..., Path]
@@ -57,13 +57,30 @@ def test_a_class_without_a_usable_picture_is_no_class(tmp_path: Path, draw: Draw
     assert data.classes == ["b", "c"] and data.labels is not None and data.labels.tolist() == [0, 1]
 
 
-@pytest.mark.parametrize("names", [["x/1.png", "2.png"], ["x/1.png", "x/2.png"]])
+@pytest.mark.parametrize(
+    ("names", "why"),
+    [
+        (["x/1.png", "y/2.png", "3.png", "z.png"], "3.png lies in no class folder"),
+        (["x/1.png", "x/2.png"], "all pictures lie in one folder, x"),
+        (["1.png", "2.png"], ""),
+    ],
+)
 def test_no_labels_where_folders_are_no_classes(
-    tmp_path: Path, draw: Draw, options: DataOptions, names: list[str]
+    tmp_path: Path, draw: Draw, options: DataOptions, names: list[str], why: str
 ) -> None:
+    """The reason is there as prepared, from the cache, and in a folder of one's own."""
     for i, name in enumerate(names):
         draw(tmp_path / "in" / name, seed=i)
-    assert open_data(tmp_path / "in", options, size=8).labels is None
+    for _ in range(2):
+        data = open_data(tmp_path / "in", options, size=8)
+        assert data.labels is None and data.unlabelled == why
+    prepare_data(tmp_path / "in", tmp_path / "out", options, size=16)
+    assert open_data(tmp_path / "out", options, size=8).unlabelled == why
+    report = check_data(tmp_path / "in", options)
+    assert report.to_json()["unlabelled"] == why
+    assert ("labels: none" + (f", because {why}" if why else "")) in report.lines()
+    with pytest.raises(UserError, match=re.escape(f"has no labels ({why})" if why else "has no labels;")):
+        data.sampler(batch=2, seed=0, options=DataOptions(balance=True), device="cpu", size=8)
 
 
 def test_splits_are_not_classes(tmp_path: Path, draw: Draw, options: DataOptions) -> None:
@@ -221,7 +238,7 @@ def test_refusals(tmp_path: Path, draw: Draw, options: DataOptions) -> None:
     (tmp_path / "text/readme.txt").write_text("x")
     with pytest.raises(UserError, match="holds no pictures"):
         open_data(str(tmp_path / "text"), options, size=8)
-    with pytest.raises(UserError, match=r"no folder or zip file .*built in are digits, earth and openmoji"):
+    with pytest.raises(UserError, match=r"no folder or zip file .*built in are digits, earth, normal1d and openmoji"):
         open_data("openmojis", options, size=8)
     with pytest.raises(UserError, match="no folder"):
         open_data(Path("openmoji"), options, size=8)  # a Path is never a built-in
@@ -244,6 +261,7 @@ def test_refusals(tmp_path: Path, draw: Draw, options: DataOptions) -> None:
     ("more", "message"),
     [
         ({"size": 0}, "size is 0"),
+        ({"size": 1}, "1 pixel hold nothing to learn.*points such as normal1d"),
         ({"size": 8, "channels": 4}, "4 channels"),
     ],
 )

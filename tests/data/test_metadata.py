@@ -89,13 +89,48 @@ def test_a_row_without_a_label_among_labels(folder: Path, options: DataOptions) 
         {"file_name": "c.jpg", "label": 1},
     )
     data = open_data(folder, options, size=8)
-    assert data.names == ["a.png", "c.jpg"] and data.skipped[0].reason == "no label in metadata.jsonl"
+    assert data.names == ["a.png", "c.jpg"] and str(data.skipped[0]) == "b.png: metadata.jsonl line 2 gives it no label"
 
 
 def test_no_labels_at_all(folder: Path, options: DataOptions) -> None:
     jsonl(folder, *({"file_name": name, "text": name} for name in ("a.png", "b.png", "c.jpg")))
     data = open_data(folder, options, size=8)
     assert data.labels is None and data.columns["text"] == data.names
+    assert data.unlabelled == "no row in metadata.jsonl has a label"
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_spaces_around_a_name_are_not_part_of_it(folder: Path, options: DataOptions, kind: str) -> None:
+    """As in a table that somebody lined up: not a class of its own for each number of spaces."""
+    names = {"a.png": "cat ", "b.png": "  cat", "c.jpg": "dog"}
+    if kind == "jsonl":
+        jsonl(folder, *({"file_name": name, "label": label} for name, label in names.items()))
+    else:
+        lines = ["file_name,label", *(f"{name},{label}" for name, label in names.items())]
+        (folder / "metadata.csv").write_text("\n".join(lines))
+    data = open_data(folder, options, size=8)
+    assert data.classes == ["cat", "dog"] and data.labels is not None and data.labels.tolist() == [0, 0, 1]
+
+
+def test_a_table_is_of_integers_if_all_of_its_labels_are(folder: Path, options: DataOptions) -> None:
+    """A .csv knows text alone: names such as 7 among letters are names."""
+    table = folder / "metadata.csv"
+    table.write_text("file_name,label\na.png, 10\nb.png,-9\nc.jpg,10 \n")
+    data = open_data(folder, options, size=8)
+    assert data.classes == ["-9", "10"] and data.labels is not None and data.labels.tolist() == [1, 0, 1]
+    table.write_text("file_name,label\na.png,10\nb.png,9\nc.jpg,A\n")
+    assert open_data(folder, options, size=8).classes == ["10", "9", "A"]
+
+
+def test_names_in_one_folder_and_numbers_in_another_are_refused(
+    tmp_path: Path, draw: Draw, options: DataOptions
+) -> None:
+    for i, (name, label) in enumerate({"x": "1", "y": "cat"}.items()):
+        draw(tmp_path / "in" / name / "a.png", seed=i)
+        (tmp_path / "in" / name / "metadata.csv").write_text(f"file_name,label\na.png,{label}\n")
+    said = r"1 at x/metadata.csv line 2, 'cat' at y/metadata.csv line 2"
+    with pytest.raises(UserError, match=said):
+        open_data(tmp_path / "in", options, size=8)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +144,8 @@ def test_no_labels_at_all(folder: Path, options: DataOptions) -> None:
         ([{"file_name": "a.png", "label": [1, 2]}], r"line 1: a label is a name or an integer, not \[1, 2\]"),
         ([{"file_name": "a.png", "label": 0.5}], "not 0.5"),
         ([{"file_name": "a.png", "label": True}], "not true"),
+        ([{"file_name": "a.png", "label": 0}, {"file_name": "b.png", "label": ""}], r'line 2: a label is .*, not ""'),
+        (['{"file_name": "a.png", "label": NaN}'], "line 1: a label is a name or an integer, not NaN"),
         ([{"file_name": "a.png", "label": {"x": 1}}], "a label is a name"),
         (
             [{"file_name": "a.png", "label": 1}, {"file_name": "b.png", "label": "1"}],
@@ -130,6 +167,7 @@ def test_what_cannot_be_understood_is_refused(
     ("text", "message"),
     [
         (b"file_name,label\na.png,1\nb.png\n", "metadata.csv line 3 has not as many fields"),
+        (b"file_name,label\na.png,x\nb.png,  \n", 'metadata.csv line 3: a label is a name or an integer, not ""'),
         (b"file_name,label\na.png,1,2\n", "line 2 has not as many fields"),
         (b'file_name,label\na.png,"1\n', "line 2 is not CSV"),
         (b"name,label\na.png,1\n", "line 2 has no file_name"),

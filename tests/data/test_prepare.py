@@ -279,8 +279,19 @@ def test_work_in_flight_is_bounded() -> None:
             begun += 1
             yield i
 
-    for taken, result in enumerate(in_order(lambda i: i * i, items(), 3)):
-        assert result == taken * taken and begun - taken <= 12
+    with in_order(lambda i: i * i, items(), 3) as results:
+        for taken, result in enumerate(results):
+            assert result == taken * taken and begun - taken <= 12
+
+
+def test_an_interrupted_map_leaves_no_thread_behind() -> None:
+    """Also while something, such as the traceback of the error, still holds on to the iterator."""
+    before, held = threading.active_count(), []
+    with pytest.raises(ZeroDivisionError), in_order(lambda i: 1 // (5 - i), range(1000), 3) as results:
+        held.append(results)
+        for _ in results:
+            assert threading.active_count() > before
+    assert threading.active_count() == before
 
 
 def test_prepared_folder_is_a_source(folder: Path, options: DataOptions, draw: Draw) -> None:

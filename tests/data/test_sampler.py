@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ganvas.data import DataOptions, Item, Prepared, Sampler, Source, store
+from ganvas.data import DataOptions, Item, Prepared, Sampler, Source, open_data, store
 from ganvas.data.sampler import cut, mirror, to_float
 from ganvas.errors import UserError
 
@@ -147,6 +148,93 @@ def test_random_cuts_reach_every_place(tmp_path: Path) -> None:
     data = prepared(tmp_path / "d", np.repeat(place, 300, 0))
     corner = (sampler(data, batch=300, size=8, flip=False).batch(0)["image"][:, 0, 0, 0] + 1) * 127.5
     assert sorted({round(float(c)) for c in corner}) == [10 * top + left for top in range(3) for left in range(3)]
+
+
+COUNTS = (9, 2, 1, 5)
+"""Pictures of each class of the data that is to be balanced."""
+
+
+@pytest.fixture(scope="module")
+def uneven(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    labels = np.random.default_rng(1).permutation(np.repeat(range(4), COUNTS))
+    images = np.random.default_rng(0).integers(0, 256, (17, 8, 8, 1), dtype=np.uint8)
+    return prepared(tmp_path_factory.mktemp("x") / "uneven", images, labels.tolist())
+
+
+def balanced(data: Prepared, batch: int, seed: int = 3, **more: int) -> Sampler:
+    options = DataOptions(balance=True, flip=False)
+    return data.sampler(batch=batch, seed=seed, options=options, device="cpu", size=8, **more)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 4, 5, 6, 8, 10, 17])
+def test_balanced_batches_hold_each_class_equally_often_up_to_one(uneven: Prepared, batch: int) -> None:
+    """Against batch / 4, rounded down or up; and exactly batch / gcd(batch, 4) times in each cycle."""
+    s = balanced(uneven, batch)
+    cycle = 4 // math.gcd(batch, 4)
+    steps = np.stack([uneven.labels[s.indices(step)] for step in range(6 * cycle)])
+    counts = np.stack([np.bincount(labels, minlength=4) for labels in steps])
+    assert counts.min() == batch // 4 and counts.max() == -(-batch // 4)
+    assert (counts.reshape(6, cycle, 4).sum(1) == batch // math.gcd(batch, 4)).all()
+
+
+@pytest.mark.parametrize("batch", [3, 8])
+def test_balanced_classes_show_each_picture_once_before_one_twice(uneven: Prepared, batch: int) -> None:
+    seen = np.concatenate([balanced(uneven, batch).indices(step, draw=1) for step in range(48)])
+    for label, count in enumerate(COUNTS):
+        own = seen[uneven.labels[seen] == label]
+        epochs = own[: len(own) // count * count].reshape(-1, count)
+        assert len(epochs) >= 4
+        assert (np.sort(epochs) == np.flatnonzero(uneven.labels == label)).all()
+        assert count < 3 or len({tuple(epoch) for epoch in epochs}) > 1  # in a new order each time
+
+
+def test_balanced_classes_are_not_always_in_the_same_company(uneven: Prepared) -> None:
+    """Two at a time, every pair of four classes meets: the order of the classes is new in each cycle."""
+    s = balanced(uneven, 2)
+    assert len({tuple(sorted(uneven.labels[s.indices(step)])) for step in range(100)}) == 6
+
+
+@settings(max_examples=25, deadline=None)
+@given(step=st.integers(0, 10_000), draw=st.integers(0, 5), attempt=st.integers(0, 3), before=st.integers(0, 50))
+def test_a_balanced_batch_depends_on_nothing_that_came_before(
+    uneven: Prepared, step: int, draw: int, attempt: int, before: int
+) -> None:
+    fresh, used = balanced(uneven, 6), balanced(uneven, 6)
+    used.batch(before, draw=before % 3)
+    assert np.array_equal(fresh.indices(step, draw, attempt), used.indices(step, draw, attempt))
+
+
+def test_balanced_streams_are_independent(uneven: Prepared) -> None:
+    s = balanced(uneven, 12)
+    first = [tuple(s.indices(0, draw, attempt)) for draw in range(3) for attempt in range(3)]
+    assert len(set(first)) == 9 and tuple(balanced(uneven, 12, seed=4).indices(0)) not in first
+
+
+@pytest.mark.parametrize("world", [2, 3, 6])
+def test_ranks_together_see_a_balanced_batch(uneven: Prepared, world: int) -> None:
+    parts = [balanced(uneven, 6, rank=rank, world=world) for rank in range(world)]
+    for step in range(7):
+        whole, got = balanced(uneven, 6).batch(step), [part.batch(step) for part in parts]
+        assert torch.equal(torch.cat([g["image"] for g in got]), whole["image"])
+        assert torch.cat([g["label"] for g in got]).tolist() == whole["label"].tolist()
+        assert whole["label"].tolist() == uneven.labels[balanced(uneven, 6).indices(step)].tolist()
+
+
+def test_without_balance_the_same_pictures_are_drawn_as_before_there_was_such_an_option(data: Prepared) -> None:
+    """Against what the sampler drew then, seed 3: runs that were started before it go on as they would have."""
+    assert sampler(data).indices(3, 1).tolist() == [16, 2, 8, 18, 11]
+    assert sampler(data).indices(4).tolist() == [1, 19, 10, 13, 5]
+
+
+def test_balance_is_for_drawing_alone(tmp_path: Path) -> None:
+    """What is prepared is the same, so that the cache serves both."""
+    (tmp_path / "in").mkdir()
+    for i in range(3):
+        Image.fromarray(np.full((9, 9), 80 * i, np.uint8)).save(tmp_path / "in" / f"{i}.png")
+    found = [open_data(tmp_path / "in", DataOptions(cache=tmp_path / "c", balance=b), size=8) for b in (False, True)]
+    assert found[0].path == found[1].path
+    with pytest.raises(UserError, match=r"--balance draws classes equally often, and .*in has no labels; leave it out"):
+        found[0].sampler(batch=2, seed=0, options=DataOptions(balance=True), device="cpu", size=8)
 
 
 def test_refusals(data: Prepared) -> None:

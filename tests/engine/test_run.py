@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from toy_runs import events, train_toy
+from toy_runs import differing, events, tensors, train_toy
 
 import ganvas
 
@@ -69,9 +71,92 @@ def test_the_folder_tells_everything(run: ganvas.Run) -> None:
 def test_classes_are_taken_from_the_data(tmp_path: Path) -> None:
     run = train_toy(tmp_path / "run", steps=1, classes="auto")
     assert run.config.classes == 10
-    assert (run.label("7"), run.label(3)) == (7, 3)
+    assert (run.label("7"), run.label(3), run.label(np.int64(3))) == (7, 3, 3)
     with pytest.raises(ganvas.UserError, match="there is no class 'x'"):
         run.label("x")
+
+
+@pytest.mark.parametrize(
+    ("classes", "asked", "found"),
+    [
+        (["ant", "cat"], "cat", [1]),
+        (["ant", "cat"], "1", [1]),
+        (["ant", "cat"], 0, [0]),
+        (["ant", "cat"], "cat,ant, cat", [1, 0, 1]),
+        (["ant", "cat"], ["cat", 0], [1, 0]),
+        (["ant", "cat"], np.array([1, 0]), [1, 0]),
+        (["3", "7", "9"], "7", [1]),  # a name
+        (["3", "7", "9"], 2, [2]),  # a number
+        (["3", "7", "9"], "9,3", [2, 0]),
+        (["-1", "4"], "-1", [0]),
+        (["cat, big", "dog"], "cat, big", [0]),
+    ],
+)
+def test_names_and_numbers_of_classes(run: ganvas.Run, monkeypatch, classes, asked, found) -> None:  # type: ignore
+    set_classes(run, monkeypatch, classes)
+    assert run.labels(asked) == found
+
+
+@pytest.mark.parametrize(
+    ("classes", "asked", "said"),
+    [
+        (["ant", "cat"], "cats", "there is no class 'cats': did you mean cat?"),
+        (["ant", "cat"], -1, "there is no class number -1: they go from 0 to 1"),
+        (["ant", "cat"], "-1", "there is no class number -1: they go from 0 to 1"),
+        (["ant", "cat"], 2, "there is no class number 2: they go from 0 to 1"),
+        (["ant", "cat"], "2", "there is no class number 2"),
+        (["ant", "cat"], 1.0, "there is no class 1.0"),
+        (["ant", "cat"], "1.0", "there is no class '1.0'"),
+        (["ant", "cat"], True, "there is no class True"),
+        (["ant", "cat"], "9" * 5000, "there is no class '99"),
+        (["ant", "cat"], "", "there is no class ''"),
+        (["ant", "cat"], "ant,", "there is no class ''"),
+        (["ant", "cat"], "ant,dog", "there is no class 'dog'"),
+        (["ant", "cat"], [], "no class is named"),
+        (["3", "7", "9"], "1", "there is no class '1': known are 3, 7, 9"),  # not the second one, 7
+        (["3", "7", "9"], 7, "there is no class number 7: they go from 0 to 2"),
+    ],
+)
+def test_classes_that_are_not_there(run: ganvas.Run, monkeypatch, classes, asked, said) -> None:  # type: ignore
+    set_classes(run, monkeypatch, classes)
+    with pytest.raises(ganvas.UserError, match=re.escape(said)) as refused:
+        run.sample(2, classes=asked)
+    assert "\n" not in str(refused.value)
+
+
+def set_classes(run: ganvas.Run, monkeypatch, classes) -> None:  # type: ignore
+    """Makes it look as if the run had been trained on data with these classes."""
+    config = dataclasses.replace(run.config, classes=len(classes))
+    chosen = dataclasses.replace(run.settings.chosen, config=config)
+    settings = dataclasses.replace(run.settings, chosen=chosen, data=run.settings.data | {"classes": classes})
+    monkeypatch.setattr(run, "settings", settings)
+
+
+def test_no_classes_where_a_run_has_none(run: ganvas.Run) -> None:
+    with pytest.raises(ganvas.UserError, match="was trained without classes"):
+        run.sample(2, classes="7")
+
+
+def test_missing_labels_are_said_to_be_missing_and_why(tmp_path: Path) -> None:
+    for i, name in enumerate(["a/1.png", "b/2.png", "stray.png"]):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((9, 9), 80 * i, np.uint8)).save(path)
+    said = r"needs labels and the data has none \(stray.png lies in no class folder\)"
+    with pytest.raises(ganvas.UserError, match=said):
+        ganvas.train("toy", "smoke", data=tmp_path / "in", out=tmp_path / "run", device="cpu", batch=2, classes="auto")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_balances_its_classes_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
+    """Bit for bit; and not with what it would see without, or the test would show nothing."""
+    given = {"noise": "batch", "balance": True}
+    train_toy(tmp_path / "once", steps=6, **given)
+    train_toy(tmp_path / "twice", steps=4, **given)
+    ganvas.resume(tmp_path / "twice", steps=6)
+    train_toy(tmp_path / "without", steps=6, noise="batch")
+    assert not differing(tensors(tmp_path / "once"), tensors(tmp_path / "twice"))
+    assert differing(tensors(tmp_path / "once"), tensors(tmp_path / "without"))
 
 
 def test_settings_that_do_not_exist_are_refused(tmp_path: Path) -> None:

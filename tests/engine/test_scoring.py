@@ -15,6 +15,9 @@ from ganvas.engine.scoring import Scorer, best_step, standing
 from ganvas.engine.training import Training
 from ganvas.errors import UserError
 
+PICTURES = object()
+"""Stands for the data where a watch that does not look at it stands for scores."""
+
 
 def line(step, value, *, name="kd", lower=True, **more):
     return {"step": step, "scores": {name: {"value": value, "lower_is_better": lower}}, **more}
@@ -118,16 +121,16 @@ def test_going_back_forgets_the_scores_of_the_steps_made_again(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text("".join(json.dumps(line(step, value)) + "\n" for step, value in [(2, 3.0), (4, 2.0), (6, 1.0)]))
     loop = make_loop(tmp_path, train_toy(tmp_path / "run").system)
-    scorer = Scorer(path, None, 8, DataOptions(), loop.training, loop.ranks, loop.autocast, loop.log, {})
+    scorer = Scorer(path, PICTURES, 8, DataOptions(), loop.training, loop.ranks, loop.autocast, loop.log, {})
     scorer.start_at(4)
     assert scorer.best == 4
     assert [entry["step"] for entry in read_stats(path)] == [2, 4]
 
 
-def make_scorer(tmp_path, **training):
+def make_scorer(tmp_path, pictures=PICTURES, **training):
     loop = make_loop(tmp_path, train_toy(tmp_path / "run").system)
     settings = Training(**{"steps": 1000, "checkpoint_every": 100} | training)
-    return Scorer(tmp_path / "m", None, 8, DataOptions(), settings, loop.ranks, loop.autocast, loop.log, {})
+    return Scorer(tmp_path / "m", pictures, 8, DataOptions(), settings, loop.ranks, loop.autocast, loop.log, {})
 
 
 def test_automatic_scores_keep_to_their_share_of_the_time(tmp_path, scores, monkeypatch):
@@ -214,6 +217,19 @@ def test_a_report_that_cannot_be_written_does_not_end_training(tmp_path, monkeyp
     monkeypatch.setattr(report, "write_report", full)
     train_toy(tmp_path / "other", steps=2)  # its checkpoints were written: no reason to end in an error
     assert ganvas.load(tmp_path / "other").step == 2
+
+
+def test_data_without_pictures_is_not_scored_and_nothing_is_said(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(Scorer, "open", lambda self: pytest.fail("no feature network looks at numbers"))
+    scorer = make_scorer(tmp_path, None, score_share=1.0)
+    scorer.began -= 1e6
+    assert not any(scorer.due(step) for step in range(1, 1001))
+    assert "score" not in capsys.readouterr().out
+
+
+def test_scores_of_data_without_pictures_are_refused_where_they_are_asked_for(tmp_path):
+    with pytest.raises(UserError, match="scores compare pictures and this data has none: leave --score-every out"):
+        make_scorer(tmp_path, None, score_every=100)
 
 
 def test_unknown_metrics_are_refused_before_training(tmp_path):

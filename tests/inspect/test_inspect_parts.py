@@ -1,4 +1,4 @@
-"""Parts of the pictures: walks between latents, which checkpoints and pictures are shown, the layout of sheets."""
+"""Parts of the pictures: which checkpoints and pictures are shown, the layout of sheets."""
 
 from __future__ import annotations
 
@@ -9,51 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from ganvas import systems
-from ganvas.engine.seeding import latents
-from ganvas.engine.system import System
 from ganvas.errors import UserError
 from ganvas.inspect.agreement import extremes
-from ganvas.inspect.interpolation import slerp
 from ganvas.inspect.sheet import WIDTH, Row, cell_side, draw_sheet, fitting
 from ganvas.inspect.through_training import spread
-
-
-def test_slerp_keeps_to_the_sphere_at_even_angles():
-    a, b = torch.tensor([2.0, 0.0, 0.0]), torch.tensor([0.0, 2.0, 0.0])
-    shares = torch.linspace(0, 1, 7)
-    points = slerp(a, b, shares)
-    expected = torch.stack([2 * torch.cos(shares * math.pi / 2), 2 * torch.sin(shares * math.pi / 2), 0 * shares], 1)
-    torch.testing.assert_close(points, expected)
-    torch.testing.assert_close(slerp(a, 3 * b, torch.tensor([0.5])).norm(), torch.tensor(math.hypot(2, 6) / 2**0.5))
-
-
-def test_slerp_without_an_arc_is_a_straight_line():
-    a = torch.tensor([1.0, 2.0])
-    shares = torch.tensor([0.0, 0.25, 1.0])
-    for b in (3 * a, -a, a):
-        torch.testing.assert_close(slerp(a, b, shares), torch.stack([a, 0.75 * a + 0.25 * b, b]))
-
-
-@pytest.mark.parametrize("name", systems.names())
-@pytest.mark.parametrize("classes", [0, 3])
-def test_from_latents_draws_what_sample_does(name, classes):
-    """The latents of seeds lead to the pictures of those seeds, and other latents or classes do not."""
-    module = systems.find(name)
-    if module.SYSTEM.from_latents is System.from_latents:
-        pytest.skip("the system does not draw from given latents")
-    preset = module.PRESETS["smoke"].config
-    torch.manual_seed(0)
-    system = module.SYSTEM(type(preset)(**{**vars(preset), "classes": classes})).eval()
-    seeds = [7, 0, 3]
-    z = latents(seeds, system.config.latent)
-    conditions = {"label": torch.tensor([2, 0, 1])} if classes else {}
-    with torch.no_grad():
-        expected = system.sample(seeds, conditions)
-        assert torch.equal(system.from_latents(z, conditions), expected)
-        assert not torch.equal(system.from_latents(z.flip(0), conditions), expected)
-        if classes:
-            assert not torch.equal(system.from_latents(z, {"label": torch.tensor([0, 1, 2])}), expected)
 
 
 def test_the_oldest_and_the_newest_checkpoint_are_shown():

@@ -246,6 +246,98 @@ def test_samples_are_of_the_datas_classes_in_its_proportions(tmp_path, tiny):
     assert labels.bincount().tolist() == [60, 20]
 
 
+def test_parzen_alone_is_of_pixels_and_needs_no_network(trained, folders, monkeypatch):
+    """Against scikit-learn on the pictures as they are on disk, split as the protocol says."""
+    neighbors = pytest.importorskip("sklearn.neighbors")
+    monkeypatch.setattr(networks, "find", lambda *given, **more: pytest.fail("no network is needed"))
+    found = evaluate(folders["other"], data=folders["one"], metrics=("parzen",))
+    score = found.scores["parzen_pixels"]
+    assert list(found.scores) == ["parzen_pixels"] and not score.lower_is_better
+    protocol = score.protocol
+    assert "features" not in protocol and protocol["samples"]["n"] == 120 and protocol["reference"]["n"] == 120
+    assert (protocol["validation"], protocol["test"], protocol["dimensions"]) == (24, 96, 16 * 16 * 3)
+    assert "[0, 1]" in protocol["pixels"] and "held out" in protocol["estimator"] and len(protocol["sigmas"]) == 10
+
+    def pixels(folder, order=slice(None)):
+        paths = sorted(folder.iterdir())
+        return np.stack([np.asarray(Image.open(path)).ravel() / 255 for path in paths])[order]
+
+    order = Choice.draw(open_data(str(folders["one"]), DataOptions(), size=16), None, 0, 16).rows
+    real, fake = pixels(folders["one"], order), pixels(folders["other"])
+    by_sigma = {
+        sigma: neighbors.KernelDensity(bandwidth=sigma).fit(fake).score_samples(real)
+        for sigma in np.logspace(-1, 0, 10)
+    }
+    best = max(by_sigma, key=lambda sigma: by_sigma[sigma][:24].mean())
+    assert protocol["sigma"] == pytest.approx(best, abs=1e-4)
+    assert score.value == pytest.approx(by_sigma[best][24:].mean(), rel=1e-5)
+    assert score.error == pytest.approx(by_sigma[best][24:].std() / 96**0.5, rel=1e-4)
+    # Another seed is another split, and noise is far less likely.
+    again = evaluate(folders["other"], data=folders["one"], metrics=("parzen",), seed=1).scores["parzen_pixels"]
+    assert again.value != score.value and abs(again.value - score.value) < 3 * (again.error + score.error)
+    noise = evaluate(folders["noise"], data=folders["one"], metrics=("parzen",)).scores["parzen_pixels"]
+    assert noise.value < score.value - 5 * score.error
+    assert any("sigma" in flag and "end of those tried" in flag for flag in found.flags) == (best in (0.1, 1.0))
+
+
+def test_parzen_is_computed_where_it_is_named_and_beside_the_others(trained, folders, tiny):
+    """The same number alone and beside a score of features; flagged against the run's own training pictures."""
+    alone = evaluate(trained, metrics=("parzen",), n=20, keep=False)
+    beside = evaluate(trained, metrics=("kd", "parzen"), features=tiny, n=20, keep=False)
+    assert list(beside.scores) == ["kd_tiny", "parzen_pixels"]
+    assert beside.scores["parzen_pixels"].to_json() == alone.scores["parzen_pixels"].to_json()
+    assert alone.scores["parzen_pixels"].protocol["samples"]["source"] == "unetgan smoke, step 2"
+    for found, flagged in (
+        (alone, True),
+        (beside, True),
+        (evaluate(trained, data=folders["other"], metrics=("parzen",), n=20, keep=False), False),
+    ):
+        assert any("is what the run was trained on" in flag for flag in found.flags) == flagged
+    assert "parzen_pixels" not in evaluate(trained, features=tiny, n=20, keep=False).scores
+
+
+def test_parzen_of_too_few_pictures(folders):
+    with pytest.raises(UserError, match="4 are too few: give at least 5"):
+        evaluate(folders["other"], data=folders["one"], metrics=("parzen",), reference=4)
+
+
+@pytest.fixture(scope="module")
+def conditional(tmp_path_factory):
+    root = tmp_path_factory.mktemp("conditional")
+    for name, seeds in (("ant", range(20)), ("bee", range(20, 40)), ("cat", range(40, 60))):
+        (root / "data").mkdir(exist_ok=True)
+        shapes(root / "data" / name, seeds)
+    given = {"device": "cpu", "score_every": 0, "steps": 1, "grid_every": 0, "classes": "auto"}
+    return ganvas.train("biggan", "smoke", data=root / "data", out=root / "run", **given)
+
+
+@pytest.mark.parametrize(("names", "expected"), [(("bee", "cat"), {1, 2}), (("ant", "cat"), {0, 2})])
+def test_classes_of_other_data_are_told_apart_by_their_names(tmp_path, conditional, tiny, monkeypatch, names, expected):
+    """Data that lacks a class numbers the others otherwise: what is drawn must still be of those names."""
+    (tmp_path / "data").mkdir()
+    for i, name in enumerate(names):
+        shapes(tmp_path / "data" / name, range(100 + 10 * i, 110 + 10 * i))
+    asked, sample = [], type(conditional.system).sample
+    monkeypatch.setattr(
+        type(conditional.system),
+        "sample",
+        lambda self, seeds, given, cut: asked.extend(given["label"].tolist()) or sample(self, seeds, given, cut),
+    )
+    evaluate(conditional, data=tmp_path / "data", features=tiny, metrics=("kd",), keep=False)
+    assert set(asked) == expected and len(asked) == 20
+
+
+def test_classes_that_the_run_does_not_know_are_refused(tmp_path, conditional, tiny):
+    (tmp_path / "data").mkdir()
+    for i, name in enumerate(("ant", "cats")):
+        shapes(tmp_path / "data" / name, range(10 * i, 10 * i + 10))
+    said = r"has a class 'cats' that .*run was not trained on: did you mean cat\?"
+    with pytest.raises(UserError, match=said):
+        evaluate(conditional, data=tmp_path / "data", features=tiny, keep=False)
+    # Without labels, classes go in turn.
+    assert evaluate(conditional, data=tmp_path / "data" / "ant", features=tiny, metrics=("kd",), keep=False).n == 10
+
+
 def test_pictures_prepared_larger_are_cut_in_the_middle(folders):
     data = open_data(str(folders["one"]), DataOptions(load_size=20), size=16)
     choice = Choice.draw(data, 4, 0, 16)
@@ -276,6 +368,9 @@ def test_what_is_not_defined_is_refused_if_asked_for_and_flagged_if_not(folders,
         (["{one}", "--data", "{other}", "--truncation", "1"], "is not a run: --truncation"),
         (["{one}", "--data", "{other}", "--n", "1"], "--n 1 is too few"),
         (["{one}", "--data", "{missing}"], "There is no folder"),
+        (["{one}", "--data", "normal1d"], "normal1d makes points without end, not pictures"),
+        (["normal1d", "--data", "{one}"], "normal1d makes points without end, not pictures"),
+        (["{run}", "--data", "normal1d:4,1"], "normal1d:4,1 makes points without end, not pictures"),
         (["{missing}", "--data", "{one}"], "There is no folder"),
         (["{one}", "--data", "{other}", "--features", "vgg"], "no feature network 'vgg'"),
         (["{run}", "--checkpoint", "last"], "newest, best or a number"),

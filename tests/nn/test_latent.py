@@ -1,10 +1,15 @@
-"""Drawing pictures at given latents."""
+"""Where latents come from, and drawing pictures at given ones."""
 
+import math
+
+import pytest
 import torch
+from scipy import stats
 from torch import nn
 
 from ganvas.engine.seeding import latents
-from ganvas.nn.latent import draw_at, draw_seeded
+from ganvas.engine.system import System
+from ganvas.nn.latent import Prior, draw_at
 
 
 class Marks(nn.Module):
@@ -19,6 +24,17 @@ class Marks(nn.Module):
         return self.scale * torch.stack([z[:, 0], label], 1)[:, None, None, :]
 
 
+class Marked(System):
+    """Draws the pictures above."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.prior, self.classes, self.generator = Prior(2), classes, Marks()
+
+    def from_latents(self, latents, conditions):
+        return draw_at(self.generator, latents, conditions, self.classes)
+
+
 def test_latents_and_classes_reach_the_generator_in_order():
     z = torch.tensor([[0.5, 9.0], [-2.0, 9.0]])
     assert draw_at(Marks(), z, {"label": torch.tensor([2, 1])}, 3).flatten().tolist() == [0.5, 2.0, -2.0, 1.0]
@@ -29,6 +45,38 @@ def test_seeds_draw_at_their_own_latents_with_classes_in_turn():
     seeds = [5, 0, 4]
     z = latents(seeds, 2)
     expected = draw_at(Marks(), z, {"label": torch.tensor([2, 0, 1])}, 3)
-    assert torch.equal(draw_seeded(Marks(), seeds, {}, 2, 3, None), expected)
+    assert torch.equal(Marked(3).sample(seeds, {}), expected)
     chosen = {"label": torch.tensor([1, 1, 0])}
-    assert torch.equal(draw_seeded(Marks(), seeds, chosen, 2, 3, None), draw_at(Marks(), z, chosen, 3))
+    assert torch.equal(Marked(3).sample(seeds, chosen), draw_at(Marks(), z, chosen, 3))
+    assert Marked(0).sample([1], {}).flatten()[1] == -1
+
+
+@pytest.mark.parametrize(
+    ("prior", "distribution"),
+    [
+        (Prior(50, "normal"), stats.norm(0, 1)),
+        (Prior(50, "uniform"), stats.uniform(-1, 2)),
+        (Prior(50, "uniform", math.sqrt(3)), stats.uniform(-math.sqrt(3), 2 * math.sqrt(3))),
+        (Prior(50, "uniform", 0.5, 0.5), stats.uniform(0, 1)),
+    ],
+)
+def test_fresh_and_seeded_latents_have_the_distribution(prior, distribution):
+    """Kolmogorov and Smirnov's test against scipy's distributions."""
+    torch.manual_seed(0)
+    for z in (prior.draw(200), prior.seeded(range(200))):
+        assert z.shape == (200, 50) and z.dtype == torch.float32
+        assert stats.kstest(z.flatten().numpy(), distribution.cdf).pvalue > 0.01
+
+
+def test_a_uniform_latent_is_narrowed_to_the_share_that_a_normal_one_keeps():
+    """A normal cut off at one standard deviation keeps erf(1 / sqrt 2) of its probability."""
+    z = Prior(500, "uniform", 0.5, 0.5).seeded(range(20), truncation=1.0)
+    share = math.erf(1 / math.sqrt(2))
+    assert abs(float(z.min()) - (0.5 - share / 2)) < 2e-3 and abs(float(z.max()) - (0.5 + share / 2)) < 2e-3
+    whole = Prior(500, "uniform", 0.5, 0.5).seeded(range(20))
+    torch.testing.assert_close(z - 0.5, (whole - 0.5) * share, rtol=1e-5, atol=1e-6)  # order kept, linearly
+
+
+def test_a_system_without_a_prior_must_sample_itself():
+    with pytest.raises(NotImplementedError, match="prior"):
+        System().sample([0], {})

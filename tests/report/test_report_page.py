@@ -7,6 +7,7 @@ import json
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from PIL import Image
 from report_runs import draw, numbers, scored, write_run
@@ -188,6 +189,55 @@ def test_small_pictures_are_kept_as_they_are(tmp_path):
     run = write_run(tmp_path / "run", stats=[numbers(4)], grids=[4])
     source = page_of(run).all("img")[0]["src"]
     assert base64.b64decode(source.split(",")[1]) == (run / "samples" / "step-00000004.png").read_bytes()
+
+
+def moving(path, frames, side=48):
+    """A GIF of noise, which does not compress; each frame lasts 70 ms longer than the one before."""
+    shape = (frames, side, side, 3)
+    noise = [Image.fromarray(frame) for frame in np.random.default_rng(0).integers(0, 256, shape, np.uint8)]
+    noise[0].save(path, save_all=True, append_images=noise[1:], duration=[70 * (i + 1) for i in range(frames)], loop=0)
+
+
+def test_moving_pictures_keep_moving_and_fit(tmp_path):
+    """A small GIF is embedded as it is, a large one as WebP, read back here: all frames, their times, the bound."""
+    pages = [{"file": "a.gif", "title": "A", "files": ["a.mp4", 3]}, {"file": "b.gif", "title": "B"}, {"title": "C"}]
+    run = write_run(tmp_path / "run", inspect={"pages": pages})
+    moving(run / "inspect/a.gif", 3)
+    moving(run / "inspect/b.gif", 12, side=600)
+    assert (run / "inspect/b.gif").stat().st_size > pictures.INSPECT_BYTES
+    page = page_of(run)
+    small, large = (image["src"].split(",") for image in page.all("img"))
+    assert small[0] == "data:image/gif;base64" and large[0] == "data:image/webp;base64"
+    assert base64.b64decode(small[1]) == (run / "inspect/a.gif").read_bytes()
+    data = base64.b64decode(large[1])
+    left = pictures.INSPECT_BYTES - (run / "inspect/a.gif").stat().st_size
+    assert left / 2 < len(data) <= left
+    with Image.open(io.BytesIO(data)) as picture:
+        assert picture.n_frames == 12 and picture.size == (int(page.all("img")[1]["width"]),) * 2
+        durations = []
+        for i in range(12):
+            picture.seek(i)
+            picture.load()
+            durations.append(picture.info["duration"])
+    assert durations == [70 * (i + 1) for i in range(12)]
+    assert "Also in the run's folder inspect : a.mp4, 3" in page.text and page.text.count("No picture.") == 1
+
+
+def test_a_damaged_moving_picture_is_left_out(tmp_path):
+    run = write_run(tmp_path / "run", inspect={"pages": [{"file": "a.gif", "title": "A"}]})
+    moving(run / "inspect/a.gif", 3)
+    path = run / "inspect/a.gif"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert page_of(run).all("img") == []
+
+
+def test_what_small_pictures_leave_is_shared_by_large_ones():
+    assert pictures.fair_share([10, 20, 30], 100) >= 30
+    assert pictures.fair_share([10, 500, 90, 600], 1000) == 450  # 10 and 90 leave 900 for two
+    assert pictures.fair_share([500, 500], 100) == 50 and pictures.fair_share([], 100) == 100
+    for sizes in ([1, 2, 3, 400], [50] * 7, [99, 1], [100, 200, 300]):
+        most = pictures.fair_share(sizes, 100)
+        assert sum(min(size, most) for size in sizes) <= 100
 
 
 def test_pictures_that_are_damaged_or_of_a_dropped_future_or_elsewhere_are_left_out(tmp_path):

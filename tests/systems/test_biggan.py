@@ -36,8 +36,8 @@ def test_unetgan_presets_have_the_published_values():
     presets = unetgan.PRESETS
     rates = {
         name: (
-            presets[name].config.generator_rate,
-            presets[name].config.discriminator_rate,
+            presets[name].config.adam.generator_rate,
+            presets[name].config.adam.discriminator_rate,
             presets[name].training.batch,
         )
         for name in ("ffhq256", "celeba128", "coco-animals128")
@@ -46,9 +46,11 @@ def test_unetgan_presets_have_the_published_values():
         "ffhq256": (1e-4, 5e-4, 20), "celeba128": (5e-5, 2e-4, 50), "coco-animals128": (5e-5, 2e-4, 80)
     }  # fmt: skip
     for preset in (presets["ffhq256"], presets["celeba128"]):
-        assert preset.config.adam_eps == 1e-6 and preset.training.ema_start == 21_000
-    assert presets["coco-animals128"].config.adam_eps == 1e-8 and presets["coco-animals128"].training.ema_start == 0
-    assert {preset.config.consistency for preset in presets.values()} == {1.0}
+        assert preset.config.adam.adam_eps == 1e-6 and preset.training.ema_start == 21_000
+    assert (
+        presets["coco-animals128"].config.adam.adam_eps == 1e-8 and presets["coco-animals128"].training.ema_start == 0
+    )
+    assert {preset.config.adversarial.consistency for preset in presets.values()} == {1.0}
 
 
 def test_the_label_changes_the_picture_and_reaches_it_alone():

@@ -1,29 +1,34 @@
 """What every system must do, found by its file: nobody has to remember to add a test."""
 
 import dataclasses
+import inspect
+import json
+import typing
 
 import pytest
 import torch
 
 from ganvas import systems
+from ganvas.engine.folder import from_plain, plain, setting_names
 from ganvas.engine.system import Update
+from ganvas.launch import describe, override
+from ganvas.losses.objectives import ObjectiveName
 from ganvas.nn.weights import update_scope
 
 NAMES = systems.names()
 
 
-def smoke(name, **changes):
+def smoke(name, preset="smoke", **changes):
     """A system in its smallest preset, with its own discriminator or what `changes` say."""
-    module = systems.find(name)
     torch.manual_seed(0)
-    return module.SYSTEM(dataclasses.replace(module.PRESETS["smoke"].config, **changes))
+    return systems.find(name).SYSTEM(override(systems.find_preset(name, preset), changes).config)
 
 
 def batch_for(system, count=4):
     size, channels = system.config.size, system.config.channels
     batch = {"image": torch.rand(count, channels, size, size) * 2 - 1}
     if "label" in system.needs:
-        batch["label"] = torch.arange(count) % system.config.classes
+        batch["label"] = torch.arange(count) % system.classes
     assert system.needs <= set(batch)
     return batch
 
@@ -32,26 +37,40 @@ def groups(system, step=0):
     return [group if isinstance(group, tuple) else (group,) for group in system.updates(step)]
 
 
+def smallest():
+    """Every system, in each of its presets for tests."""
+    return [(name, preset) for name in NAMES for preset in systems.find(name).PRESETS if preset.startswith("smoke")]
+
+
 def variants():
-    """Every system as it is, with classes, and with the U-Net discriminator, where it has the setting."""
-    for name in NAMES:
-        module = systems.find(name)
-        config = module.PRESETS["smoke"].config
-        fields = {field.name for field in dataclasses.fields(config)}
-        yield name, {}
-        if "classes" in fields and not config.classes:
-            yield name, {"classes": 3}
-        if "discriminator" in fields:
-            yield name, {"discriminator": "unet", "cutmix": 1.0, "consistency": 1.0}
-            yield name, {"discriminator": "resnet", "cutmix": 0.0, "consistency": 0.0, "objective": "hinge"}
+    """Every system as it is; with classes; and, where it has the settings, every discriminator and every objective."""
+    for name, preset in smallest():
+        config = systems.find_preset(name, preset).config
+        yield name, preset, {}
+        if getattr(config, "classes", None) == 0:
+            yield name, preset, {"classes": 3}
+        hints = typing.get_type_hints(type(config))
+        known = setting_names(config)
+        for discriminator in typing.get_args(hints["discriminator"]) if "discriminator" in known else [None]:
+            plain = {} if discriminator is None else {"discriminator": discriminator}
+            if "cutmix" in known:
+                plain |= {"cutmix": 0.0, "consistency": 0.0}
+            for objective in typing.get_args(ObjectiveName) if "objective" in known else []:
+                yield name, preset, plain | {"objective": objective}
+            if discriminator == "unet":
+                yield name, preset, plain | {"cutmix": 1.0, "consistency": 1.0}
+                yield name, preset, plain | {"cutmix": 1.0, "consistency": 1.0, "cutmix_mode": "add"}
+            if "r1" in known:
+                penalties = {"r1": 1.0, "r2": 1.0, "gradient_penalty": 1.0, "penalty_every": 1}
+                yield name, preset, plain | penalties | {"diffaugment": "color,translation,cutout"}
 
 
-@pytest.mark.parametrize(("name", "changes"), list(variants()))
-def test_updates_are_finite_and_move_their_networks_and_no_others(name, changes):
-    system = smoke(name, **changes)
+@pytest.mark.parametrize(("name", "preset", "changes"), list(variants()))
+def test_updates_are_finite_and_move_their_networks_and_no_others(name, preset, changes):
+    system = smoke(name, preset, **changes)
     optimizers = system.optimizers()
-    batch = batch_for(system)
     for step in range(2):
+        batch = batch_for(system)
         for group in groups(system, step):
             for update in group:
                 assert isinstance(update, Update)
@@ -69,32 +88,35 @@ def test_updates_are_finite_and_move_their_networks_and_no_others(name, changes)
                     changed = not torch.equal(before[key], parameter)
                     if id(parameter) not in moving:
                         assert not changed, f"{update.name} moved {key}"
-                assert any(not torch.equal(before[k], p) for k, p in system.named_parameters() if id(p) in moving)
+                        assert parameter.grad is None, f"{update.name} left a gradient in {key}"
+                if any(term.item() for term in terms.values()):  # a hinge may be satisfied, its loss and gradient 0
+                    assert any(not torch.equal(before[k], p) for k, p in system.named_parameters() if id(p) in moving)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_parameter_of_an_update_gets_a_gradient(name):
+@pytest.mark.parametrize(("name", "preset"), smallest())
+def test_every_parameter_of_an_update_gets_a_gradient(name, preset):
     """A part that is built and never used would be carried around in every checkpoint."""
-    system = smoke(name)
+    system = smoke(name, preset)
     reached = set()
     for step in range(3):
+        batch = batch_for(system)
         for group in groups(system, step):
             for update in group:
                 for parameter in system.parameters():
                     parameter.grad = None
-                sum(update.loss(batch_for(system)).values()).backward()
+                sum(update.loss(batch).values()).backward()
                 reached |= {key for key, parameter in system.named_parameters() if parameter.grad is not None}
     assert reached == {key for key, _ in system.named_parameters()}
 
 
-@pytest.mark.parametrize(("name", "changes"), list(variants()))
-def test_a_picture_depends_on_its_seed_alone(name, changes):
-    system = smoke(name, **changes).eval()
+@pytest.mark.parametrize(("name", "preset"), smallest())
+def test_a_picture_depends_on_its_seed_alone(name, preset):
+    system = smoke(name, preset).eval()
     with torch.no_grad():
         system.prepare_sampling()
         system.eval()
         many = system.sample(range(6), {})
-        one = system.sample([4], {})
+        one = system.sample([4], {} if not system.classes else {"label": torch.tensor([4 % system.classes])})
     size, channels = system.config.size, system.config.channels
     assert many.shape == (6, channels, size, size) and many.dtype == torch.float32
     assert many.abs().max() <= 1
@@ -102,12 +124,29 @@ def test_a_picture_depends_on_its_seed_alone(name, changes):
     assert (many[0] - many[1]).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_truncation_narrows_the_pictures(name):
-    system = smoke(name).eval()
+@pytest.mark.parametrize(("name", "preset"), smallest())
+def test_samples_are_drawn_at_their_latents(name, preset):
+    system = smoke(name, preset).eval()
+    if system.prior is None:
+        pytest.skip("the system draws from no noise")
+    conditions = {"label": torch.tensor([1, 1, 0])} if system.classes else {}
     with torch.no_grad():
         system.prepare_sampling()
-        spread = [system.sample(range(16), {}, truncation).std(0).mean() for truncation in (None, 0.5, 1e-3)]
+        system.eval()
+        sampled = system.sample([3, 0, 7], conditions)
+        drawn = system.from_latents(system.prior.seeded([3, 0, 7]), conditions)
+    assert torch.equal(sampled, drawn)
+
+
+@pytest.mark.parametrize(("name", "preset"), smallest())
+def test_truncation_narrows_the_pictures(name, preset):
+    system = smoke(name, preset).eval()
+    # Of one class, where there are classes: those differ by more than the latent makes of them.
+    label = {"label": torch.zeros(16, dtype=torch.int64)} if system.classes else {}
+    with torch.no_grad():
+        system.prepare_sampling()
+        system.eval()
+        spread = [system.sample(range(16), label, truncation).std(0).mean() for truncation in (None, 0.5, 1e-3)]
     assert spread[0] > spread[1] > spread[2]
 
 
@@ -117,19 +156,33 @@ def test_presets(name):
     module = systems.find(name)
     assert {"smoke", "demo"} <= set(module.PRESETS)
     assert module.PAPER.startswith("arXiv:") and module.__doc__ and module.PAPER.split(":")[1] in module.__doc__
-    for preset in module.PRESETS.values():
-        with torch.device("meta"):
-            module.SYSTEM(preset.config)
+    for preset in module.PRESETS:
+        networks = describe(name, preset, module.PRESETS[preset])["networks"]
+        assert networks["generator"]["parameters"] > 0 and networks["discriminator"]["parameters"] > 0
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_settings_are_strict_and_explained(name):
-    import inspect
-
     config = systems.find(name).Config
     with pytest.raises(ValueError, match="no_such_setting"):
         config(no_such_setting=1)
-    source = inspect.getsource(config)
-    for field in dataclasses.fields(config):
-        after = source.split(f"    {field.name}:", 1)[1].split("\n", 2)[1]
-        assert after.strip().startswith('"""'), f"{name}.{field.name} has no docstring"
+    groups = [type(field.default) for field in dataclasses.fields(config) if dataclasses.is_dataclass(field.default)]
+    for kind in [config, *groups]:
+        source = inspect.getsource(kind)
+        for field in dataclasses.fields(kind):
+            after = source.split(f"    {field.name}:", 1)[1].split("\n", 2)[1]
+            assert after.strip().startswith('"""'), f"{name}.{field.name} has no docstring"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_two_settings_share_a_name(name):
+    """Each is a flag of its own on the command line."""
+    for preset in systems.find(name).PRESETS.values():
+        names = [n for part in (preset.config, preset.training, preset.data) for n in setting_names(part)]
+        assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_settings_survive_being_written_down(name):
+    for preset in systems.find(name).PRESETS.values():
+        assert from_plain(type(preset.config), json.loads(json.dumps(plain(preset.config)))) == preset.config

@@ -21,7 +21,7 @@ from ganvas.cli.options import (
     Studying,
     Training,
 )
-from ganvas.cli.parsing import parse, parse_with_options, parse_with_settings, system_and_preset, which
+from ganvas.cli.parsing import parse, parse_with_options, parse_with_settings, seeds, system_and_preset, which
 from ganvas.errors import UserError
 
 
@@ -107,10 +107,22 @@ def inspect(words: list[str]) -> None:
     from ganvas.report import write_report
 
     run = arguments.run
-    pages = inspect(run, data=arguments.data, out=arguments.out, seed=arguments.seed, device=arguments.device)
+    pages = inspect(
+        run,
+        data=arguments.data,
+        out=arguments.out,
+        seed=arguments.seed,
+        device=arguments.device,
+        walk=arguments.walk,
+        walk_seeds=seeds(arguments.walk_seeds, "--walk-seeds"),
+        walk_frames=arguments.walk_frames,
+        arithmetic=() if arguments.arithmetic is None else arguments.arithmetic,
+        label=arguments.classes,
+    )
     folder = arguments.out or run / "inspect"
     for page in pages:
-        print(f"{folder / page.file}  {page.title}" if page.file else f"not made: {page.title}: {page.note}")
+        for name in (page.file, *page.files):
+            print(f"{folder / name}  {page.title}" if name else f"not made: {page.title}: {page.note}")
     if arguments.out is None:
         try:
             print(f"report: {write_report(run)}")

@@ -73,7 +73,7 @@ class Sampling(Common):
     """The run's folder."""
 
     out: Path = dataclasses.field(kw_only=True)
-    """A .png file for one grid, or a folder for one file a picture."""
+    """A .png file for one grid, or a folder for one file a picture; of points, a .csv file."""
 
     n: int = 64
     """Pictures."""
@@ -85,7 +85,7 @@ class Sampling(Common):
     """Where latents are cut off, in standard deviations: 2 is mild, 0.5 is strong. Default: nowhere."""
 
     classes: Annotated[str | None, tyro.conf.arg(name="class")] = None
-    """Draw this class only, by name or number."""
+    """Draw this class only, by name or number from 0; several with commas between them in turn: cat,dog."""
 
     checkpoint: str = "newest"
     """Which checkpoint: newest, best (by score), or its step."""
@@ -105,7 +105,10 @@ class Evaluating(Common):
     """The pictures to compare with. A run's own training data, if not given."""
 
     metrics: tuple[str, ...] | None = None
-    """Scores to compute: fd, kd, prdc, is, diversity, copies. Default: all that these pictures allow."""
+    """Scores: fd, kd, prdc, is, diversity, copies, parzen. Default: all that these pictures allow but parzen.
+
+    That one, a log-likelihood, wants --data that the run was not trained on.
+    """
 
     n: Annotated[int | None, tyro.conf.arg(aliases=["--samples"])] = None
     """Pictures to score. Default: of a run as many as the data has, at most 10,000; of a folder all.
@@ -146,7 +149,7 @@ class Evaluating(Common):
 
 @dataclass
 class Inspecting(Common):
-    """Make pictures of a run: what its discriminator sees, walks through the latent space, curves."""
+    """Make pictures of a run: what its latents mean, samples beside the data, what its discriminator sees, curves."""
 
     run: tyro.conf.Positional[Path] = dataclasses.field(kw_only=True)
     """The run's folder."""
@@ -159,6 +162,24 @@ class Inspecting(Common):
 
     seed: int = 0
     """Seed of the first latent."""
+
+    walk: Literal["spherical", "linear"] | None = None
+    """How walks lead from latent to latent. Default: spherical for normal latents, linear for uniform ones."""
+
+    walk_seeds: str | None = None
+    """Seeds that the walk leads through and back, such as 3,17,42. Default: four from --seed on."""
+
+    walk_frames: int = 16
+    """Frames of the moving walk from one seed to the next."""
+
+    arithmetic: str | None = None
+    """Groups of three or more seeds whose mean latents are added and subtracted.
+
+    Such as "smiling woman=3,17,42 - neutral woman=1,9,12 + neutral man=5,6,7".
+    """
+
+    classes: Annotated[str | None, tyro.conf.arg(name="class")] = None
+    """Class of the pictures of walks, arithmetic and truncation, by name or number. Default: that of the first seed."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute."""

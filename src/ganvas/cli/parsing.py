@@ -119,3 +119,17 @@ def which(checkpoint: str) -> Any:
     if checkpoint.isdecimal():
         return int(checkpoint)
     raise UserError(f"--checkpoint is newest, best or a number of steps, not {checkpoint!r}")
+
+
+def seeds(text: str | None, flag: str) -> tuple[int, ...]:
+    """Seeds as a flag names them, with commas between them; none if it is not given.
+
+    Raises:
+        UserError: They are not whole numbers of 0 or more.
+    """
+    if text is None:
+        return ()
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise UserError(f"{flag} takes seeds with commas between them, such as 3,17,42, not {text!r}")
+    return tuple(map(int, parts))

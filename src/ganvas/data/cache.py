@@ -142,14 +142,14 @@ class HashIndex:
         new = [i for i, key in enumerate(keys) if key not in old]
         found: dict[str, str] = {}
         started = time.time_ns()
-        digests = in_order(hash_file, (paths[i] for i in new), self.workers)
-        for done, (i, digest) in enumerate(zip(new, digests, strict=True), 1):
-            found[keys[i]] = digest
-            state = states[i]
-            settled = state is not None and max(state[1:]) < started - RACY * 1e9
-            if state is not None and settled and not digest.startswith(UNREADABLE):
-                old[keys[i]] = [*state, digest]
-            progress("reading", done, len(new))
+        with in_order(hash_file, (paths[i] for i in new), self.workers) as digests:
+            for done, (i, digest) in enumerate(zip(new, digests, strict=True), 1):
+                found[keys[i]] = digest
+                state = states[i]
+                settled = state is not None and max(state[1:]) < started - RACY * 1e9
+                if state is not None and settled and not digest.startswith(UNREADABLE):
+                    old[keys[i]] = [*state, digest]
+                progress("reading", done, len(new))
         self.changed = old != self.known
         self.known = old
         return [found.get(key) or str(old[key][3]) for key in keys]

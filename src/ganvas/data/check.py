@@ -39,6 +39,7 @@ class Report:
         skipped: Files that cannot be used.
         notes: Files that are used, but not as they are.
         ignored: How many other files were passed over because they are no pictures.
+        unlabelled: Why there are no labels, where one might think there are; else empty.
         licence: The attribution that the source asks for.
     """
 
@@ -54,6 +55,7 @@ class Report:
     skipped: list[Problem]
     notes: list[Problem]
     ignored: int
+    unlabelled: str
     licence: str | None
 
     def to_json(self) -> dict[str, Any]:
@@ -72,6 +74,7 @@ class Report:
             "skipped": [{"name": p.name, "reason": p.reason} for p in self.skipped],
             "notes": [{"name": p.name, "reason": p.reason} for p in self.notes],
             "ignored": self.ignored,
+            "unlabelled": self.unlabelled,
             "licence": self.licence,
         }
 
@@ -85,7 +88,8 @@ class Report:
             lines.append(_counts("sizes", [(f"{w}x{h}", count) for (w, h), count in common]))
             lines.append(_counts("modes", self.modes.items()))
             lines.append(_counts("formats", self.formats.items()))
-        lines.append(_counts("labels", self.labels.items()) if self.labels else "labels: none")
+        none = "labels: none" + (f", because {self.unlabelled}" if self.unlabelled else "")
+        lines.append(_counts("labels", self.labels.items()) if self.labels else none)
         if self.columns:
             lines.append(f"further columns: {', '.join(self.columns)}")
         if self.ignored:
@@ -120,7 +124,7 @@ def check_data(spec: str | Path, options: DataOptions, *, progress: bool | Progr
     Args:
         spec: What to read; see `ganvas.data.source.open_source`.
         options: How to read it. `strict` changes nothing: problems are what a report is for.
-        progress: As in `open_data`.
+        progress: As in `open_pictures`.
 
     Raises:
         UserError: There is no such source, it holds no pictures at all, or its metadata cannot be understood.
@@ -149,12 +153,17 @@ def check_data(spec: str | Path, options: DataOptions, *, progress: bool | Progr
             seen.problem = str(error)
         return seen
 
-    with open_source(spec, options) as source, shown_progress(progress) as report, quiet():
+    with (
+        open_source(spec, options) as source,
+        shown_progress(progress) as report,
+        quiet(),
+        in_order(look, source.items, worker_count(options)) as results,
+    ):
         sizes: Counter[tuple[int, int]] = Counter()
         modes, formats, labels = Counter[str](), Counter[str](), Counter[str]()
         files, pixels = defaultdict[bytes, list[str]](list), defaultdict[bytes, list[str]](list)
         skipped, notes, columns = list(source.problems), [], set[str]()
-        for done, seen in enumerate(in_order(look, source.items, worker_count(options)), 1):
+        for done, seen in enumerate(results, 1):
             report("checking", done, len(source.items))
             name = seen.item.name
             if seen.problem is not None:
@@ -186,6 +195,7 @@ def check_data(spec: str | Path, options: DataOptions, *, progress: bool | Progr
             skipped=skipped,
             notes=notes,
             ignored=source.ignored,
+            unlabelled=source.unlabelled,
             licence=source.licence,
         )
 

@@ -91,18 +91,18 @@ def arrange(
         rows = _match(read_rows({table: readers[table] for table in tables}, shown), names, problems)
         labels, classes = labels_of(rows.values())
         columns = {name: row.columns for name, row in rows.items()}
+        metadata = printable(tables[0]) if len(tables) == 1 else "the metadata"
         without = [name for name in names if name not in rows or (classes and name not in labels)]
         for name in without:
-            missing = "no label" if name in rows else "no row"
-            problems.append(
-                Problem(printable(name), f"{missing} in {tables[0] if len(tables) == 1 else 'the metadata'}")
-            )
+            missing = f"{rows[name].place} gives it no label" if name in rows else f"no row in {metadata}"
+            problems.append(Problem(printable(name), missing))
         left_out = set(without)
         names = [name for name in names if name not in left_out]
         if not names:
             raise UserError(f"No picture of {shown} is named in its metadata; {problems[0]}.")
+        unlabelled = "" if classes else f"no row in {metadata} has a label"
     else:
-        labels, classes = _class_folders(names, wrapped, shown)
+        labels, classes, unlabelled = _class_folders(names, wrapped, shown)
     items = [Item(printable(name), readers[name], labels.get(name), columns.get(name, {})) for name in names]
     return Source(
         shown,
@@ -111,23 +111,29 @@ def arrange(
         classes=classes,
         problems=problems,
         ignored=ignored,
+        unlabelled=unlabelled,
     )
 
 
-def _class_folders(names: Sequence[str], wrapped: bool, shown: str) -> tuple[dict[str, int], list[str]]:
-    """Labels from the first folder of each name, where every picture lies in one and there are several."""
+def _class_folders(names: Sequence[str], wrapped: bool, shown: str) -> tuple[dict[str, int], list[str], str]:
+    """Labels from the first folder of each name, where every picture lies in one and there are several.
+
+    Returns:
+        The label of each name and the names of the classes; and where there are none in spite of folders, why.
+    """
     parts = {name: PurePosixPath(name).parts for name in names}
     if wrapped and len({p[0] for p in parts.values()}) == 1:
         parts = {name: p[1:] for name, p in parts.items()}
-    if any(len(p) < 2 for p in parts.values()):
-        return {}, []
+    loose = [name for name, p in parts.items() if len(p) < 2]
+    if loose:
+        return {}, [], f"{printable(loose[0])} lies in no class folder" if len(loose) < len(names) else ""
     classes = sorted({p[0] for p in parts.values()})
     if len(classes) == 1:  # one class is no condition
-        return {}, []
+        return {}, [], f"all pictures lie in one folder, {printable(classes[0])}"
     if SPLITS.issuperset(c.lower() for c in classes):
         raise UserError(f"{shown} holds splits ({', '.join(classes)}), not classes; give one of these folders instead.")
     index = {name: i for i, name in enumerate(classes)}
-    return {name: index[p[0]] for name, p in parts.items()}, [printable(c) for c in classes]
+    return {name: index[p[0]] for name, p in parts.items()}, [printable(c) for c in classes], ""
 
 
 def _match(rows: Sequence[Row], names: Sequence[str], problems: list[Problem]) -> dict[str, Row]:

@@ -1,7 +1,8 @@
 """`metadata.jsonl` and `metadata.csv`: one row for each picture, as in Hugging Face's imagefolder.
 
 `file_name` is relative to the folder that the metadata file lies in. `label` is a name or an integer, the
-same kind in all rows. Every other column is kept beside the pictures.
+same kind in all rows; of a `.csv`, which knows text alone, integers if all of its labels are. Spaces around a name
+are not part of it. Every other column is kept beside the pictures.
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ def _csv(text: str, shown: str) -> Iterator[tuple[int, dict[str, Any]]]:
     except csv.Error as error:
         # The inner reader's count: the outer one's stands still at the last good row.
         raise UserError(f"{shown} line {reader.reader.line_num} is not CSV: {error}.") from None
-    if all(_is_integer(values["label"]) for _, values in rows if "label" in values):
+    if all(_is_integer(values["label"].strip()) for _, values in rows if "label" in values):
         for _, values in rows:
             if "label" in values:
                 values["label"] = int(values["label"])
@@ -129,7 +130,9 @@ def _row(values: dict[str, Any], folder: PurePosixPath, place: str) -> Row:
     if not isinstance(file, str) or not file:
         raise UserError(f"{place} has no file_name.")
     label = values.get("label")
-    if isinstance(label, bool) or not isinstance(label, str | int | None):
+    if isinstance(label, str):
+        label = label.strip()
+    if label == "" or isinstance(label, bool) or not isinstance(label, str | int | None):
         raise UserError(f"{place}: a label is a name or an integer, not {json.dumps(label)}.")
     columns = {key: value for key, value in values.items() if key not in ("file_name", "label")}
     return Row(str(folder / file.replace("\\", "/")), label, columns, place)

@@ -27,6 +27,9 @@ class DataOptions:
     flip: bool = True
     """Mirror left and right with probability one half; turn it off for text, digits and the like."""
 
+    balance: bool = False
+    """Draw every class equally often, however many pictures it has; those of small classes repeat. Needs labels."""
+
     strict: bool = False
     """Refuse data in which any file cannot be used, where otherwise it is skipped and counted."""
 

@@ -20,6 +20,7 @@ from ganvas.data.cache import cache_errors, locked, new_folder
 from ganvas.data.decode import Decoder, background_colour, quiet, to_square
 from ganvas.data.options import DataOptions, cache_folder, worker_count
 from ganvas.data.parallel import in_order
+from ganvas.data.points import Points, open_points
 from ganvas.data.source import Item, Problem, Progress, Source, Unusable, open_source, printable
 from ganvas.data.store import Prepared, Writer
 from ganvas.errors import UserError
@@ -28,7 +29,37 @@ METHOD = 1
 """Part of every cache key. Raise it when a change of the code changes the pixels."""
 
 
+Data = Prepared | Points
+"""What a system can be trained on."""
+
+
 def open_data(
+    spec: str | Path,
+    options: DataOptions,
+    *,
+    size: int,
+    channels: int = 3,
+    progress: bool | Progress = False,
+) -> Data:
+    """What a system is trained on: the points of a built-in that makes them, else pictures.
+
+    Args:
+        spec: What to read; see `ganvas.data.points.open_points` and `ganvas.data.source.open_source`.
+        options: How to read it.
+        size: Side of the pictures in training, in pixels; 1 for points.
+        channels: 1 (gray) or 3 (red, green, blue); for points, coordinates of one.
+        progress: As in `open_pictures`.
+
+    Raises:
+        UserError: As `open_points` and `open_pictures` do.
+    """
+    points = open_points(spec, options, size=size, channels=channels)
+    if points is not None:
+        return points
+    return open_pictures(spec, options, size=size, channels=channels, progress=progress)
+
+
+def open_pictures(
     spec: str | Path,
     options: DataOptions,
     *,
@@ -52,8 +83,8 @@ def open_data(
         UserError: The source cannot be used, or has fewer than two usable pictures, or (with `strict`) any
             that cannot be used.
     """
-    side = _side(options, size, channels)
     with open_source(spec, options) as source, shown_progress(progress) as report:
+        side = _side(options, size, channels)
         ready = source.prepared
         if ready is not None and ready.images.shape[1:] == (side, side, channels):
             return _checked(ready, options)
@@ -69,7 +100,7 @@ def open_data(
                     shutil.rmtree(left, ignore_errors=True)
             data = _prepared(source, options, side, channels, report, final)
     # The same pixels may have come from elsewhere; what this call named is what it is told.
-    return _checked(replace(data, source=source.name), options)
+    return _checked(replace(data, source=source.name, unlabelled=source.unlabelled), options)
 
 
 def prepare_data(
@@ -91,16 +122,16 @@ def prepare_data(
         options: How to read it.
         size: Side of the pictures in training, in pixels; `load_size`, if given, is what is written.
         channels: 1 or 3.
-        progress: As in `open_data`.
+        progress: As in `open_pictures`.
 
     Raises:
-        UserError: As in `open_data`, or `out` holds something or cannot be written.
+        UserError: As in `open_pictures`, or `out` holds something or cannot be written.
     """
-    side = _side(options, size, channels)
     folder, shown = Path(out).expanduser(), printable(str(out))
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{shown} is not an empty folder; choose another, or remove what it holds.")
     with open_source(spec, options) as source, shown_progress(progress) as report:
+        side = _side(options, size, channels)
         if options.strict and source.problems:
             raise _refusal(source.name, source.problems)
         made = not folder.exists()
@@ -119,6 +150,8 @@ def prepare_data(
 def _side(options: DataOptions, size: int, channels: int) -> int:
     if size < 1:
         raise UserError(f"The size is {size} pixels; it must be at least 1.")
+    if size == 1:
+        raise UserError("Pictures of 1 pixel hold nothing to learn; choose a larger size, or points such as normal1d.")
     if channels not in (1, 3):
         raise UserError(f"Pictures with {channels} channels cannot be made; choose 1 (gray) or 3 (colour).")
     if options.load_size and options.load_size < size:
@@ -175,8 +208,8 @@ def _write(source: Source, options: DataOptions, side: int, channels: int, repor
         except Unusable as error:
             return item, None, str(error)
 
-    with quiet(), Writer(folder, side, channels) as writer:
-        results = in_order(prepared, source.items, worker_count(options))
+    threads = worker_count(options)
+    with quiet(), Writer(folder, side, channels) as writer, in_order(prepared, source.items, threads) as results:
         for done, (item, pixels, note) in enumerate(results, 1):
             if pixels is None:
                 skipped.append(Problem(item.name, note or ""))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
 
 import numpy as np
 import torch
@@ -46,12 +47,34 @@ def cut(
     return rows.gather(2, columns.expand(batch, size, size * channels)).view(batch, size, size, channels)
 
 
+def share(batch: int, rank: int, world: int) -> slice:
+    """Which part of a batch is a rank's.
+
+    Raises:
+        UserError: It cannot be divided among the ranks.
+    """
+    if batch < 1 or batch % world:
+        raise UserError(f"A batch of {batch} cannot be divided among {world} processes; use a multiple of {world}.")
+    return slice(rank * batch // world, (rank + 1) * batch // world)
+
+
+def stream(seed: int, use: str, *numbers: int) -> np.random.Generator:
+    """Random numbers that depend on the arguments alone, the same on every machine."""
+    # A hash, so that neighbouring numbers give unrelated streams and any integers are good.
+    text = " ".join([use, str(seed), *map(str, numbers)])
+    return np.random.Generator(np.random.Philox(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")))
+
+
 class Sampler:
     """Draws batches from prepared data.
 
     A batch is a function of (seed, step, draw, attempt) alone, so a resumed run needs no state, and it is
     drawn as a whole before a rank takes its part, so several ranks together see what one would. Every epoch
     shows every picture once, in a new order; batches run on across the border of an epoch.
+
+    With `balance` each class has epochs of its own, and every batch has as many pictures of one class as of another,
+    or one more. Which classes have one more goes round: with K classes, K / gcd(batch, K) batches make a cycle in
+    which all are equally often drawn.
     """
 
     keys: frozenset[str]
@@ -75,35 +98,42 @@ class Sampler:
             data: Prepared pictures, at least `size` pixels wide.
             batch: Pictures in a batch, all ranks together.
             seed: Seed of the run.
-            options: `flip` is used; larger pictures than `size` are cut at random.
+            options: `flip` and `balance` are used; larger pictures than `size` are cut at random.
             device: Where batches are wanted.
             size: Side of the pictures of a batch, in pixels.
             rank: Which part of each batch to return.
             world: In how many parts it is cut.
 
         Raises:
-            UserError: There are fewer pictures than a batch holds, or they are too small, or the batch cannot
-                be divided among the ranks.
+            UserError: There are fewer pictures than a batch holds, or they are too small, the batch cannot be
+                divided among the ranks, or classes are to be balanced where there are none.
         """
         if len(data) < batch:
             raise UserError(
                 f"{data.source} holds {len(data)} usable pictures, fewer than a batch of {batch}; "
                 f"use --batch {len(data)} or less."
             )
-        if batch < 1 or batch % world:
-            raise UserError(f"A batch of {batch} cannot be divided among {world} processes; use a multiple of {world}.")
+        self.part = share(batch, rank, world)
         if data.images.shape[1] < size:
             raise UserError(f"{data.source} is prepared at {data.images.shape[1]} pixels, smaller than {size}.")
+        if options.balance and data.labels is None:
+            why = f" ({data.unlabelled})" if data.unlabelled else ""
+            raise UserError(
+                f"--balance draws classes equally often, and {data.source} has no labels{why}; leave it out."
+            )
         self.device = torch.device(device)
         self.keys = data.keys()
         self.global_batch, self.seed, self.size = batch, seed, size
         self.flip = options.flip
-        self.part = slice(rank * batch // world, (rank + 1) * batch // world)
         # Mapped again, copy-on-write: PyTorch wants memory that could be written. Ranks still share it.
         pixels = torch.from_numpy(np.load(data.path / "images.npy", mmap_mode="c"))
         self.images = pixels.to(self.device) if _fits(pixels, self.device) else pixels
         self.labels = None if data.labels is None else torch.from_numpy(data.labels).to(self.device)
-        self._order = functools.lru_cache(maxsize=8)(self._permutation)
+        self.members: list[NDArray[np.int64]] = []
+        if options.balance and data.labels is not None:
+            self.members = [np.flatnonzero(data.labels == label) for label in range(len(data.classes))]
+        # Eight epochs of everything, whether that is one permutation each or one for each class.
+        self._order = functools.lru_cache(maxsize=8 * max(1, len(self.members)))(self._permutation)
 
     def batch(self, step: int, draw: int = 0, attempt: int = 0) -> dict[str, Tensor]:
         """This rank's part of a batch.
@@ -118,7 +148,7 @@ class Sampler:
             `label`: (b,) int64, where there are labels.
         """
         index = self.indices(step, draw, attempt)
-        random = self._random("augment", draw, attempt, step)
+        random = stream(self.seed, "augment", draw, attempt, step)
         # For the whole batch, and whether used or not, so that one option does not change what another draws.
         mask = random.random(self.global_batch) < 0.5
         slack = self.images.shape[1] - self.size
@@ -142,6 +172,8 @@ class Sampler:
 
     def indices(self, step: int, draw: int = 0, attempt: int = 0) -> NDArray[np.int64]:
         """Which pictures the whole batch holds: (batch,), positions in the data."""
+        if self.members:
+            return self._balanced(step, draw, attempt)
         count = len(self.images)
         epoch, offset = divmod(step * self.global_batch, count)
         index = self._order(draw, attempt, epoch)[offset : offset + self.global_batch]
@@ -150,13 +182,31 @@ class Sampler:
             index = np.concatenate([index, self._order(draw, attempt, epoch + 1)[:missing]])
         return index
 
-    def _permutation(self, draw: int, attempt: int, epoch: int) -> NDArray[np.int64]:
-        return self._random("order", draw, attempt, epoch).permutation(len(self.images))
+    def _balanced(self, step: int, draw: int, attempt: int) -> NDArray[np.int64]:
+        """The same with classes equally often.
 
-    def _random(self, use: str, *numbers: int) -> np.random.Generator:
-        # A hash, so that neighbouring numbers give unrelated streams and any integers are good.
-        text = " ".join([use, str(self.seed), *map(str, numbers)])
-        return np.random.Generator(np.random.Philox(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")))
+        A cycle is the least number of pictures that both whole batches and whole rounds of all classes fill. Its
+        rounds have the classes in the same order, so any batch holds each of them equally often up to one.
+        """
+        classes = len(self.members)
+        rounds = self.global_batch // math.gcd(self.global_batch, classes)
+        cycle, start = divmod(step * self.global_batch, rounds * classes)
+        places = np.arange(start, start + self.global_batch)
+        labels = stream(self.seed, "classes", draw, attempt, cycle).permutation(classes)[places % classes]
+        # How many of its class were drawn before each, from step 0 on, says where in the class's epochs it is.
+        before = cycle * rounds + places // classes
+        index = np.empty(self.global_batch, np.int64)
+        for label in np.unique(labels).tolist():
+            members, mine = self.members[label], labels == label
+            epochs, offsets = np.divmod(before[mine], len(members))
+            first = int(epochs[0])
+            orders = [self._order(draw, attempt, epoch, label) for epoch in range(first, int(epochs[-1]) + 1)]
+            index[mine] = members[np.stack(orders)[epochs - first, offsets]]
+        return index
+
+    def _permutation(self, draw: int, attempt: int, epoch: int, *label: int) -> NDArray[np.int64]:
+        count = len(self.members[label[0]]) if label else len(self.images)
+        return stream(self.seed, "order", draw, attempt, epoch, *label).permutation(count)
 
     def _put(self, values: NDArray[np.int64] | NDArray[np.bool_]) -> Tensor:
         tensor = torch.from_numpy(np.ascontiguousarray(values))

@@ -12,7 +12,7 @@ import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ganvas.data import builtin
@@ -74,6 +74,7 @@ class Source:
         tokens: For each item a string that changes whenever its picture does. May read every file.
         licence: A line of attribution that must go with pictures made from it.
         ignored: How many files were passed over because they are no pictures.
+        unlabelled: Why there are no classes, where one might think there are; else empty.
         prepared: The same pictures where they are prepared already, at one size.
         release: Frees what reading needed.
     """
@@ -85,6 +86,7 @@ class Source:
     problems: Sequence[Problem] = ()
     licence: str | None = None
     ignored: int = 0
+    unlabelled: str = ""
     prepared: Prepared | None = None
     release: Callable[[], None] = lambda: None
 
@@ -108,8 +110,16 @@ def builtin_names() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(builtin.__path__) if module.name[0] != "_")
 
 
+def find_builtin(spec: str | Path) -> tuple[ModuleType, str] | None:
+    """The module of a built-in and the parts asked for, which follow a colon; None if `spec` names none."""
+    name, _, parts = str(spec).partition(":")
+    if isinstance(spec, Path) or name not in builtin_names():
+        return None
+    return importlib.import_module(f"{builtin.__name__}.{name}"), parts
+
+
 def open_source(spec: str | Path, options: DataOptions) -> Source:
-    """The source that a user named; nothing is decoded yet.
+    """The source of pictures that a user named; nothing is decoded yet.
 
     Args:
         spec: A folder or a zip file, or a built-in's name, which may be followed by a colon and its parts
@@ -119,12 +129,15 @@ def open_source(spec: str | Path, options: DataOptions) -> Source:
     Raises:
         UserError: There is no such source, or it holds no pictures.
     """
-    if isinstance(spec, str):
-        name, _, parts = spec.partition(":")
-        if name in builtin_names():
-            module = importlib.import_module(f"{builtin.__name__}.{name}")
-            source: Source = module.open_source(parts, options)
-            return source
+    if found := find_builtin(spec):
+        module, parts = found
+        if hasattr(module, "open_points"):
+            raise UserError(
+                f"{printable(str(spec))} makes points without end, not pictures: train a system of points on it; "
+                "there is nothing to read, prepare or compare pictures with."
+            )
+        source: Source = module.open_source(parts, options)
+        return source
     # Here, because these need `Source` themselves.
     from ganvas.data import archive, folder, store
 

@@ -5,9 +5,9 @@
 
 `index.json` holds `format` ("ganvas-prepared"), `version` (1), `source`, `shape`, `hash` (SHA-256 of pixels,
 shape, labels and class names), `blocks` (CRC-32 of each 4 MiB of pixels), `names` (one for each picture),
-`labels` (integers, or null), `classes`, `columns` (what else is known, N values for each column), `skipped`
-and `notes` (pairs of name and reason), `licence`, `options`, and `checksum` (SHA-256 of all the rest, as JSON
-with sorted keys and no spaces).
+`labels` (integers, or null), `classes`, `unlabelled` (why there are no labels; may be missing), `columns` (what
+else is known, N values for each column), `skipped` and `notes` (pairs of name and reason), `licence`, `options`,
+and `checksum` (SHA-256 of all the rest, as JSON with sorted keys and no spaces).
 
 It is written last, so a folder that has it is whole.
 """
@@ -21,15 +21,21 @@ import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from ganvas.data.cache import write_text
+from ganvas.data.options import DataOptions
 from ganvas.data.source import Item, Problem, Progress, Source
 from ganvas.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+    from ganvas.data.sampler import Sampler
 
 FORMAT, VERSION = "ganvas-prepared", 1
 IMAGES, INDEX = "images.npy", "index.json"
@@ -59,6 +65,7 @@ class Prepared:
         source: What the user called the source.
         options: The options that determine the pixels.
         path: The folder that it is kept in.
+        unlabelled: Why there are no labels, where one might think there are; else empty.
     """
 
     images: np.memmap[Any, np.dtype[np.uint8]]
@@ -73,6 +80,7 @@ class Prepared:
     source: str
     options: dict[str, Any]
     path: Path
+    unlabelled: str = ""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -80,6 +88,36 @@ class Prepared:
     def keys(self) -> frozenset[str]:
         """The keys of a batch drawn from it."""
         return frozenset({"image"} if self.labels is None else {"image", "label"})
+
+    @property
+    def amount(self) -> str:
+        """How much there is of what, in words."""
+        return f"{len(self)} pictures"
+
+    @property
+    def pictures(self) -> Prepared:
+        """Itself: the pictures that features can be taken of."""
+        return self
+
+    def sampler(
+        self,
+        *,
+        batch: int,
+        seed: int,
+        options: DataOptions,
+        device: torch.device | str,
+        size: int,
+        rank: int = 0,
+        world: int = 1,
+    ) -> Sampler:
+        """What batches are drawn by: see `ganvas.data.sampler.Sampler`.
+
+        Raises:
+            UserError: As there.
+        """
+        from ganvas.data.sampler import Sampler  # here, because it needs this class itself
+
+        return Sampler(self, batch=batch, seed=seed, options=options, device=device, size=size, rank=rank, world=world)
 
     def describe(self) -> dict[str, Any]:
         """What it is, as JSON values; without the pictures' own names and columns."""
@@ -163,6 +201,7 @@ class Writer:
             "names": self.names,
             "labels": labels,
             "classes": classes,
+            "unlabelled": source.unlabelled,
             "columns": {key: [row.get(key) for row in self.columns] for key in keys},
             "skipped": [[p.name, p.reason] for p in skipped],
             "notes": [[p.name, p.reason] for p in notes],
@@ -231,6 +270,7 @@ def load(folder: Path) -> Prepared:
         source=index["source"],
         options=index["options"],
         path=folder,
+        unlabelled=index.get("unlabelled", ""),
     )
 
 
@@ -270,7 +310,16 @@ def as_source(folder: Path) -> Source:
         )
         for i, name in enumerate(data.names)
     ]
-    return Source(data.source, items, tokens, data.classes, data.skipped, data.licence, prepared=data)
+    return Source(
+        data.source,
+        items,
+        tokens,
+        data.classes,
+        data.skipped,
+        data.licence,
+        unlabelled=data.unlabelled,
+        prepared=data,
+    )
 
 
 def _json(value: Any) -> str:

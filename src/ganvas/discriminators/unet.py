@@ -39,6 +39,9 @@ class UNetDiscriminator(nn.Module):
         UserError: Another size.
     """
 
+    judges_pixels = True
+    """Whether a head has a logit for every pixel, as CutMix needs."""
+
     def __init__(self, size: int, *, channels: int = 3, width: int = 64, classes: int = 0) -> None:
         super().__init__()
         if size not in CHANNELS:

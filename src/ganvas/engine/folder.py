@@ -11,11 +11,13 @@ checkpoints/       what a run resumes from
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -78,9 +80,9 @@ class Settings:
             data = dict(values["data"])
             source, data_options = data.pop("source"), data.pop("options")
             chosen = Preset(
-                TypeAdapter(config).validate_python(values["config"]),
-                TypeAdapter(Training).validate_python(values["training"]),
-                TypeAdapter(options).validate_python(data_options),
+                from_plain(config, values["config"]),
+                from_plain(Training, values["training"]),
+                from_plain(options, data_options),
             )
             return cls(values["system"], values["preset"], chosen, source, data, values["init_from"])
         except (KeyError, TypeError, ValidationError) as error:
@@ -176,9 +178,41 @@ class RunFolder:
             remove_leftovers(folder)
 
 
-def plain(settings: Any) -> Any:
-    """A pydantic dataclass as JSON types."""
-    return TypeAdapter(type(settings)).dump_python(settings, mode="json")
+def plain(settings: Any) -> dict[str, Any]:
+    """Settings by name, JSON types; those in groups of their own stand beside the others, as on the command line."""
+    values = TypeAdapter(type(settings)).dump_python(settings, mode="json")
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        found |= plain(value) if dataclasses.is_dataclass(value) else {field.name: values[field.name]}
+    return found
+
+
+def from_plain(kind: type, values: Mapping[str, Any]) -> Any:
+    """Undoes `plain`; settings that are not there have their defaults.
+
+    Args:
+        kind: The pydantic dataclass.
+        values: What `plain` gave.
+
+    Raises:
+        ValidationError: There is no such setting, or a value is not allowed.
+    """
+    given = dict(values)
+    for field in dataclasses.fields(kind):
+        if dataclasses.is_dataclass(field.default):
+            own = {name: given.pop(name) for name in setting_names(field.default) if name in given}
+            given[field.name] = from_plain(type(field.default), plain(field.default) | own)
+    return TypeAdapter(kind).validate_python(given)
+
+
+def setting_names(settings: Any) -> list[str]:
+    """Names of all settings, those in groups of their own among them."""
+    names = []
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        names += setting_names(value) if dataclasses.is_dataclass(value) else [field.name]
+    return names
 
 
 def to_text(values: Any) -> bytes:

@@ -25,7 +25,7 @@ from ganvas.engine.checkpoint import Checkpoints, State
 from ganvas.engine.distributed import Ranks
 from ganvas.engine.log import FullDiskGuard, Log
 from ganvas.engine.record import NonFinite, Record
-from ganvas.engine.seeding import seed_for
+from ganvas.engine.seeding import seed_for, seed_generators
 from ganvas.engine.signals import StopRequest
 from ganvas.engine.system import Batch, Update
 from ganvas.engine.training import Training
@@ -166,7 +166,8 @@ class Loop:
         with update_scope():  # spectral norms iterate once, however many micro-batches and forward passes there are
             for index, batch in enumerate(batches):
                 number = self.ranks.rank * self.accumulation + index
-                torch.manual_seed(seed_for(self.training.seed, state.attempt, state.step, *place, number))
+                seed = seed_for(self.training.seed, state.attempt, state.step, *place, number)
+                seed_generators(seed, self.ranks.device)
                 with self.autocast():
                     terms = update.loss(batch)
                 self.record.add(update.name, terms)

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ganvas.data import Data
 from ganvas.engine.checkpoint import State
 from ganvas.engine.collapse import CollapseWatch
 from ganvas.engine.log import FullDiskGuard, Log, read_stats
@@ -47,6 +48,7 @@ class Preview:
 
     Attributes:
         folder: Where grids go.
+        data: What is trained on.
         real: A fixed batch of the data: its pictures are the measure of diversity, the rest are conditions.
         texts: What each PNG says about itself, such as the licence of the data.
         autocast: Makes the context that networks compute in.
@@ -56,6 +58,7 @@ class Preview:
     """
 
     folder: Path
+    data: Data
     real: Batch
     texts: Mapping[str, str]
     autocast: Callable[[], AbstractContextManager[object]]
@@ -72,12 +75,13 @@ class Preview:
         seeds = range(len(self.real["image"]))
         with state.average.in_place(state.system, self.seed), self.autocast():
             samples = torch.cat(list(sample_in_batches(state.system, seeds, self.conditions, None, self.batch)))
+            picture = state.system.picture(self.data)
         with FullDiskGuard(self.log):
             self.folder.mkdir(exist_ok=True)
-            if not (self.folder / "real.png").exists():
+            if picture is None and not (self.folder / "real.png").exists():
                 save_png(self.folder / "real.png", grid(self.real["image"]), self.texts)
             path = self.folder / f"step-{state.step:08d}.png"
-            save_png(path, grid(samples), self.texts)
+            save_png(path, grid(samples) if picture is None else picture, self.texts)
             self.log.picture(state.step, "samples", path)
         ratio = self.watch.ratio(samples)
         self.log.event(state.step, "grid", diversity=round(ratio, 4))

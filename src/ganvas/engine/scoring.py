@@ -35,7 +35,7 @@ class Scorer:
 
     Attributes:
         path: `metrics.jsonl`.
-        prepared: The data.
+        prepared: The data's pictures; None for data without, of which no scores are taken.
         size: Side of the system's pictures, in pixels.
         options: How the data was read.
         training: Settings.
@@ -48,7 +48,7 @@ class Scorer:
     """
 
     path: Path
-    prepared: Prepared
+    prepared: Prepared | None
     size: int
     options: DataOptions
     training: Training
@@ -64,17 +64,21 @@ class Scorer:
 
     def __post_init__(self) -> None:
         self.watch: Watch | None = None
-        if self.training.score_every not in (0, "auto"):
+        if self.training.score_every == "auto":
+            self.off = self.prepared is None
+        elif self.training.score_every != 0:
             self.watch = self.open()  # what is missing is said before training, not hours later
 
     def open(self) -> Watch:
         """The feature network with the pictures to compare with.
 
         Raises:
-            UserError: If the network cannot be had, or there is no such metric.
+            UserError: If there are no pictures, the network cannot be had, or there is no such metric.
         """
         from ganvas.metrics.watch import Watch
 
+        if self.prepared is None:
+            raise UserError("scores compare pictures and this data has none: leave --score-every out, or give 0")
         return Watch(self.prepared, self.size, self.options, self.training, self.ranks)
 
     def start_at(self, step: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ganvas.data import Prepared, Sampler
+from ganvas.data import Data
 from ganvas.engine.checkpoint import Checkpoint, State
 from ganvas.engine.distributed import Ranks
 from ganvas.engine.ema import Average
@@ -24,11 +24,14 @@ from ganvas.engine.system import System
 from ganvas.engine.writers import check_writers, open_writers
 from ganvas.errors import UserError
 
+FIRST_BATCHES = 10
+"""Training batches that a new system may look at before its first step."""
+
 
 def train_run(
     folder: RunFolder,
     settings: Settings,
-    prepared: Prepared,
+    prepared: Data,
     system: System,
     ranks: Ranks,
     checkpoint: Checkpoint | None = None,
@@ -50,7 +53,12 @@ def train_run(
     check_writers(training.writers)
     if training.threads:
         torch.set_num_threads(training.threads)
+    size, options = settings.chosen.config.size, settings.chosen.data
+    sampler = partial(prepared.sampler, seed=training.seed, options=options, device=ranks.device, size=size)
+    batches = sampler(batch=training.batch, rank=ranks.rank, world=ranks.world)
     initialised = None
+    if checkpoint is None:
+        system.begin(batches.batch(step) for step in range(FIRST_BATCHES))
     if checkpoint is None and settings.init_from is not None:
         source = RunFolder(Path(settings.init_from))
         source.read_settings()  # says so if it is no run at all
@@ -62,8 +70,6 @@ def train_run(
     if training.compile:
         for network in system.children():
             network.compile()
-    size, options = settings.chosen.config.size, settings.chosen.data
-    sampler = partial(Sampler, prepared, seed=training.seed, options=options, device=ranks.device, size=size)
     context = partial(autocast, training.precision, ranks.device)
     with (
         Log(folder.stats if ranks.first else None, training.steps, training.batch) as log,
@@ -71,6 +77,7 @@ def train_run(
     ):
         preview = Preview(
             folder.samples,
+            prepared,
             sampler(batch=min(training.grid_images, len(prepared))).batch(0),
             {"Software": "ganvas", "Copyright": settings.data["licence"]},
             context,
@@ -79,10 +86,10 @@ def train_run(
             log,
         )
         subject = {"source": f"{settings.system} {settings.preset}", "weights": "averaged"}
-        judge = Scorer(folder.metrics, prepared, size, options, training, ranks, context, log, subject)
+        judge = Scorer(folder.metrics, prepared.pictures, size, options, training, ranks, context, log, subject)
         loop = Loop(
             state,
-            sampler(batch=training.batch, rank=ranks.rank, world=ranks.world),
+            batches,
             training,
             ranks,
             context,
@@ -138,11 +145,11 @@ def refresh_report(path: Path, log: Log) -> None:
         log.note(f"report.html could not be written: {type(error).__name__}: {one_line(error)}")
 
 
-def tell_data(log: Log, prepared: Prepared, source: str) -> None:
-    """Says how many pictures are trained on, how many were passed over, and whose they are."""
+def tell_data(log: Log, prepared: Data, source: str) -> None:
+    """Says how much is trained on, how many pictures were passed over, and whose they are."""
     count = len(prepared.skipped)
     skipped = f", {count} skipped: `ganvas data check {source}` names them" if count else ""
-    log.note(f"{len(prepared)} pictures of {source}{skipped}")
+    log.note(f"{prepared.amount} of {source}{skipped}")
     if prepared.licence:
         log.note(prepared.licence)
 

@@ -8,10 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import torch
+from jaxtyping import UInt8
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+if TYPE_CHECKING:
+    from ganvas.nn.latent import Prior
 
 Batch = dict[str, Tensor]
 """Named tensors of one micro-batch: `image` (B, C, H, W) in [-1, 1], `label` (B,) int64, ...
@@ -51,6 +57,19 @@ class System(nn.Module):
     needs: frozenset[str] = frozenset({"image"})
     """Batch keys the system requires; checked against the data before the first step."""
 
+    prior: Prior | None = None
+    """Where z comes from; None for a system that draws from no noise. With it comes `from_latents`."""
+
+    classes: int = 0
+    """Number of classes that pictures are drawn of; 0 without."""
+
+    def begin(self, batches: Iterable[Batch]) -> None:
+        """Called once before the first step of a new run, for weights whose first values depend on the data.
+
+        Args:
+            batches: The first few training batches, read only as far as they are iterated over.
+        """
+
     def updates(self, step: int) -> Iterable[Update | tuple[Update, ...]]:
         """The updates of one step, in order.
 
@@ -89,19 +108,34 @@ class System(nn.Module):
         Returns:
             (B, C, H, W), float32, in [-1, 1], on the system's device.
         """
-        raise NotImplementedError
+        if self.prior is None:
+            raise NotImplementedError("a system without a prior has a `sample` of its own")
+        if self.classes and "label" not in conditions:
+            conditions = {**conditions, "label": torch.as_tensor(list(seeds)) % self.classes}
+        return self.from_latents(self.prior.seeded(seeds, truncation), conditions)
 
     def from_latents(self, latents: Tensor, conditions: Batch) -> Tensor:
-        """Pictures at given latents, for walks between them; only systems that draw from a normal latent have it.
+        """Pictures at given latents, for walks between them; every system with a prior has it.
 
         Args:
-            latents: (B, Z), Z = `config.latent`; those that `engine.seeding.latents` gives draw what `sample` does.
+            latents: (B, Z), Z = `prior.dim`; those that `prior.seeded` gives draw what `sample` does.
             conditions: As `sample` takes them, but none may be missing.
 
         Returns:
             As `sample`.
         """
         raise NotImplementedError
+
+    def picture(self, data: Any) -> UInt8[np.ndarray, "H W C"] | None:
+        """A picture of how training stands, for systems whose samples are not pictures themselves.
+
+        Args:
+            data: What is trained on, `ganvas.data.Prepared` or `ganvas.data.points.Points`.
+
+        Returns:
+            8-bit gray or RGB; None where a grid of samples is what there is to see.
+        """
+        return None
 
 
 @dataclass(frozen=True)

@@ -5,22 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganvas.data import Prepared, Sampler, open_data
+from ganvas.data import Prepared, open_pictures
+from ganvas.engine.folder import plain
 from ganvas.engine.preview import sample_in_batches
 from ganvas.engine.system import Batch, System
 from ganvas.errors import UserError
+from ganvas.inspect.latents import BATCH
 from ganvas.inspect.verdicts import verdicts
-from ganvas.nn.latent import class_condition
+from ganvas.metrics.networks import FeatureNetwork, find
+from ganvas.nn.latent import Prior, class_condition
 from ganvas.run import Run
+from ganvas.viz.grids import to_bytes
 
-BATCH = 32
-"""Pictures that pass through a network at once."""
+if TYPE_CHECKING:
+    from ganvas.inspect.arithmetic import Group
+
+NETWORK = "efficientnet_lite0"
+"""The feature network that pictures are compared with: it needs no download."""
 
 KNOWN_NEEDS = frozenset({"image", "label"})
 """What pictures may be conditioned on here: nothing, or a class."""
@@ -38,11 +45,32 @@ class Drawn:
         caption: What it shows, in sentences.
         note: What is missing from it and why; empty if nothing is.
         numbers: What was measured for it, JSON types.
+        files: Names of further files that belong to it, in the same folder.
     """
 
     caption: str
     note: str = ""
     numbers: dict[str, Any] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a user wants to see of a run, as far as that is left to them.
+
+    Attributes:
+        walk: How walks lead from latent to latent; None is what suits the system.
+        walk_seeds: What they lead through; empty is a few from the subject's seed on.
+        walk_frames: Frames from one seed to the next.
+        groups: What latent arithmetic is to be done; empty is none.
+        label: Class of the pictures of walks and arithmetic; None is that of the first seed.
+    """
+
+    walk: Literal["spherical", "linear"] | None = None
+    walk_seeds: tuple[int, ...] = ()
+    walk_frames: int = 16
+    groups: tuple[Group, ...] = ()
+    label: int | None = None
 
 
 @dataclass(frozen=True)
@@ -85,9 +113,10 @@ class Subject:
         run: The run, at the checkpoint that most pictures are made from.
         n: Real and generated pictures that numbers are measured on.
         seed: Seed of the first generated picture, and of which real ones are taken.
+        asked: What else the user chose.
     """
 
-    def __init__(self, run: Run, data: str | None, n: int, seed: int) -> None:
+    def __init__(self, run: Run, data: str | None, n: int, seed: int, asked: Asked | None = None) -> None:
         """Opens nothing yet.
 
         Args:
@@ -95,8 +124,9 @@ class Subject:
             data: Where its pictures are now, if they have moved.
             n: How many pictures.
             seed: Where random numbers start.
+            asked: What else the user chose.
         """
-        self.run, self.n, self.seed = run, n, seed
+        self.run, self.n, self.seed, self.asked = run, n, seed, asked or Asked()
         self.source = run.settings.source if data is None else data
         self.classes: int = getattr(run.config, "classes", 0)
 
@@ -139,7 +169,40 @@ class Subject:
             raise NotMade(str(error)) from error
         if more := sorted(system.needs - KNOWN_NEEDS):
             raise NotMade(f"the system is conditioned on {' and '.join(more)}, which this picture does not give it")
+        if run.config.size == 1:
+            raise NotMade("the system draws numbers, not pictures")
         return system
+
+    @property
+    def prior(self) -> Prior:
+        """Where the system's latents come from.
+
+        Raises:
+            NotMade: It draws from no noise; and see `system_of`.
+        """
+        if self.system.prior is None:
+            raise NotMade("the system draws from no noise, so there are no latents to go to")
+        return self.system.prior
+
+    @cached_property
+    def network(self) -> FeatureNetwork | None:
+        """The feature network that pictures are compared with; None, and `no_network` says why, if it is missing."""
+        try:
+            return find(NETWORK, device=self.run.device)
+        except UserError as error:
+            self._no_network = str(error)
+            return None
+
+    @property
+    def no_network(self) -> str:
+        """Why there is no feature network; empty if there is one."""
+        return self._no_network if self.network is None else ""
+
+    def features(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D"]:
+        """What `network` makes of pictures in [-1, 1]; there must be one."""
+        assert self.network is not None
+        shown = images[:, :3] if images.shape[1] >= 3 else images[:, :1]
+        return self.network.features(torch.from_numpy(to_bytes(shown))).vectors
 
     @cached_property
     def prepared(self) -> Prepared:
@@ -151,7 +214,7 @@ class Subject:
         run, config = self.run, self.run.config
         channels = getattr(config, "channels", 3)
         try:
-            prepared = open_data(self.source, run.settings.chosen.data, size=config.size, channels=channels)
+            prepared = open_pictures(self.source, run.settings.chosen.data, size=config.size, channels=channels)
         except UserError as error:
             raise NotMade(f"the real pictures are not there: {error}") from error
         if self.classes and prepared.classes != run.classes:
@@ -172,7 +235,7 @@ class Subject:
         """
         data, options, size = self.prepared, self.run.settings.chosen.data, self.run.config.size
         count = min(self.n, len(data))
-        return Sampler(data, batch=count, seed=self.seed, options=options, device="cpu", size=size).batch(0)
+        return data.sampler(batch=count, seed=self.seed, options=options, device="cpu", size=size).batch(0)
 
     @cached_property
     def fake(self) -> Batch:
@@ -196,10 +259,12 @@ class Subject:
         name = self.run.classes[label]
         return f"{text}\n{name if len(name) <= 18 else name[:17] + '…'}"
 
-    def draw(self, system: System, seeds: Sequence[int], labels: Tensor | None) -> Float[Tensor, "B C H W"]:
+    def draw(
+        self, system: System, seeds: Sequence[int], labels: Tensor | None, truncation: float | None = None
+    ) -> Float[Tensor, "B C H W"]:
         """One picture a seed, on the CPU."""
         conditions = {} if labels is None else {"label": labels}
-        return torch.cat(list(sample_in_batches(system, seeds, conditions, None, BATCH)))
+        return torch.cat(list(sample_in_batches(system, seeds, conditions, truncation, BATCH)))
 
     def judge(self, system: System, images: Float[Tensor, "B C H W"], labels: Tensor | None) -> Judged:
         """The word of a system's own discriminator on pictures, in batches.
@@ -234,7 +299,7 @@ class Subject:
 
     def reading(self) -> str:
         """How the colour scale is meant, a sentence for captions."""
-        objective = getattr(self.run.config, "objective", "")
+        objective = plain(self.run.config).get("objective", "")
         sentence = "Colours are the sigmoid of the decoder's logit, bright for real"
         if objective in ("minimax", "non-saturating", ""):
             return sentence + "."

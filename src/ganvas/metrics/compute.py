@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ganvas.errors import UserError
 from ganvas.metrics.copying import copying
@@ -16,11 +17,15 @@ from ganvas.metrics.inception_score import inception_score
 from ganvas.metrics.kernel import kernel_distance, kernel_distance_of_subsets
 from ganvas.metrics.neighbours import precision_recall_density_coverage
 from ganvas.metrics.networks import FeatureNetwork, Features
+from ganvas.metrics.parzen import CANDIDATES, parzen
 from ganvas.metrics.pictures import CHUNK, Choice, Pictures
 from ganvas.systems import nearest
 
 DIVERSITY_PAIRS = 250
 """Pairs of pictures that the diversity is a mean over; each costs two more passes through the network."""
+
+MOST_VALIDATION = 1000
+"""Pictures of the data, at most, by which the Parzen window is chosen; where there are few, a fifth of them."""
 
 NEAREST_SHOWN = 8
 """Samples most like a picture of the data that the copying check names."""
@@ -96,7 +101,7 @@ def compute(
     """Scores by name, and what their reader must know.
 
     Args:
-        metrics: Which; see `METRICS`.
+        metrics: Which; see `COMPUTED`.
         network: What the features come from.
         fake: Features of the pictures that are scored.
         real: Features of the data.
@@ -126,6 +131,8 @@ def compute(
 
 def score_name(metric: str, network: str) -> str:
     """What a score is called: after its feature network, and `fid`, `kid` with the 2015 Inception alone."""
+    if metric == "parzen":
+        return "parzen_pixels"
     short = {"fd": "fid", "kd": "kid", "is": "is"}
     return short[metric] if network == "inception" and metric in short else f"{metric}_{network}"
 
@@ -203,6 +210,48 @@ def _copies(sides: Sides) -> Found:
     return {"copies": score}, [f"copying: {found.reason}"] if found.flagged else []
 
 
+def likelihood(fake: Pictures, n: int, real: Choice, protocol: Mapping[str, Any]) -> Found:
+    """The Parzen window log-likelihood, of the pictures themselves: no feature network has a part in it.
+
+    The data's pictures, in the order that the seed drew them in, are split: by the first ones sigma is chosen, the
+    others are scored.
+
+    Args:
+        fake: The samples, on which the windows stand.
+        n: How many.
+        real: Pictures of the data.
+        protocol: As for `compute`.
+
+    Raises:
+        UserError: If there are too few pictures to split.
+    """
+    validation = min(len(real) // 5, MOST_VALIDATION)
+    if not validation:
+        raise UserError(f"the data's pictures are split in two, and {len(real)} are too few: give at least 5")
+    points = _pixels(real, len(real))
+    found = parzen(_pixels(fake, n), points[:validation], points[validation:])
+    estimator = (
+        "mean log-likelihood in nats, float64, of the test pictures under normal windows on the samples; sigma from "
+        "those tried by that of the validation pictures; error: standard error; the reference should be held out"
+    )
+    split = {"validation": validation, "test": len(real) - validation, "dimensions": points.shape[1]}
+    tried = [round(sigma, 4) for sigma in CANDIDATES]
+    pixels = {"pixels": "8 bits over 255, in [0, 1]", "sigma": round(found.sigma, 4), "sigmas": tried}
+    score = Score(found.mean, {**protocol, "estimator": estimator, **split, **pixels}, False, found.error)
+    at_end = f"parzen: sigma {found.sigma:.3g} is at the end of those tried: the likelihood may be too low"
+    return {"parzen": score}, [at_end] if found.sigma in (CANDIDATES[0], CANDIDATES[-1]) else []
+
+
+def _pixels(pictures: Pictures, n: int) -> Tensor:
+    """Pictures 0 to n - 1 as rows of numbers in [0, 1], float32."""
+    chunks = [pictures(range(start, min(start + CHUNK, n))).flatten(1) for start in range(0, n, CHUNK)]
+    return torch.cat(chunks).float() / 255
+
+
+def _parzen(sides: Sides) -> Found:
+    return likelihood(sides.fake_pictures, len(sides.fake), sides.real_pictures, sides.protocol)
+
+
 COMPUTED: dict[str, Callable[[Sides], Found]] = {
     "fd": _fd,
     "kd": _kd,
@@ -210,11 +259,14 @@ COMPUTED: dict[str, Callable[[Sides], Found]] = {
     "is": _is,
     "diversity": _diversity,
     "copies": _copies,
+    "parzen": _parzen,
 }
-
-METRICS = tuple(COMPUTED)
 """`fd` Frechet distance, `kd` kernel distance, `prdc` precision, recall, density and coverage, `is` inception-like
-score, `diversity` perceptual distance between samples, `copies` share of samples too near to the data."""
+score, `diversity` perceptual distance between samples, `copies` share of samples too near to the data, `parzen`
+log-likelihood under a Parzen window of the samples."""
+
+METRICS = tuple(metric for metric in COMPUTED if metric != "parzen")
+"""Those that are computed where none are named: the Parzen estimate asks for data that was held out."""
 
 
 def check_names(metrics: Sequence[str]) -> None:
@@ -225,6 +277,6 @@ def check_names(metrics: Sequence[str]) -> None:
     """
     for metric in metrics:
         if metric not in COMPUTED:
-            raise UserError(f"there is no metric {metric!r}{nearest(metric, METRICS)}; there are {', '.join(METRICS)}")
+            raise UserError(f"there is no metric {metric!r}{nearest(metric, COMPUTED)}")
     if not metrics:
-        raise UserError(f"no metric is named; there are {', '.join(METRICS)}")
+        raise UserError(f"no metric is named; there are {', '.join(COMPUTED)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import time
 from collections.abc import Callable, Sequence
@@ -10,9 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from PIL import Image
 
-from ganvas.data import DataOptions, open_data
+from ganvas.data import DataOptions, open_pictures
 from ganvas.data.options import cache_folder
 from ganvas.data.prepare import shown_progress
 from ganvas.data.source import open_source
@@ -24,12 +26,13 @@ from ganvas.engine.precision import autocast
 from ganvas.engine.training import Device
 from ganvas.errors import UserError
 from ganvas.metrics import networks
-from ganvas.metrics.compute import METRICS, Score, check_names, compute
+from ganvas.metrics.compute import METRICS, Score, check_names, compute, likelihood, score_name
 from ganvas.metrics.extract import cached
 from ganvas.metrics.networks import FeatureNetwork, Features
 from ganvas.metrics.pictures import Choice, Pictures, drawn, features_of
 from ganvas.nn.weights import weight_scope
 from ganvas.run import Run, Which
+from ganvas.systems import nearest
 
 MOST_SAMPLES = 10_000
 """Samples drawn from a run unless told otherwise, where the data is larger than that."""
@@ -109,7 +112,8 @@ def evaluate(
     Args:
         subject: A run, or pictures: a folder, a zip or built-in data.
         data: The pictures to compare with; a run's own training data if not given.
-        metrics: Which scores, of `ganvas.metrics.compute.METRICS`; by default all that these pictures allow.
+        metrics: Which scores, of `ganvas.metrics.compute.COMPUTED`; by default all of `METRICS` that these pictures
+            allow. `parzen` alone needs no feature network.
         n: Pictures to score: by default as many of a run as the data has, at most 10,000, and all of a folder.
         reference: Pictures of the data to compare with; by default all.
         features: Feature network: `efficientnet_lite0`, `inception`, `dinov2` or a TorchScript or ONNX file.
@@ -133,22 +137,25 @@ def evaluate(
     check_names(asked)
     with join(device) as ranks:
         place = None if weights is None else Path(weights)
-        network = networks.find(features, weights=place, device=ranks.device, precision=precision)
+        network = None
+        if set(asked) != {"parzen"}:
+            network = networks.find(features, weights=place, device=ranks.device, precision=precision)
         run = _as_run(subject, device, checkpoint)
         if run is None and data is None:
             raise UserError(f"{subject} is not a run, so --data must name the pictures to compare it with")
         if run is None and (truncation is not None or checkpoint != "newest"):
             raise UserError(f"{subject} is not a run: --truncation and --checkpoint say how a run draws its samples")
         options = options or (run.settings.chosen.data if run else DataOptions())
-        size = size or (run.config.size if run else first_side(str(subject), options, network.size))
+        size = size or (run.config.size if run else first_side(str(subject), options, network.size if network else 64))
         channels = getattr(run.config, "channels", 3) if run else 3
 
         def read(spec: str) -> Prepared:
             shown = progress and ranks.first
-            return ranks.in_turn(lambda: open_data(spec, options, size=size, channels=channels, progress=shown))
+            return ranks.in_turn(lambda: open_pictures(spec, options, size=size, channels=channels, progress=shown))
 
         source = str(data) if data is not None else run.settings.source  # type: ignore[union-attr]
-        real = Choice.draw(read(source), _count(reference, "reference"), seed, size)
+        compared = read(source) if run is None else _as_numbered(read(source), run)
+        real = Choice.draw(compared, _count(reference, "reference"), seed, size)
         pictures: Pictures
         if run is not None:
             count = _count(n, "n") or min(len(real.data), MOST_SAMPLES)
@@ -162,14 +169,22 @@ def evaluate(
             pictures, count = chosen, len(chosen)
             samples = {"n": count, "source": str(subject), "hash": chosen.data.hash}
             subject_name = str(subject)
-        with shown_progress(progress and ranks.first) as report:
-            theirs = reference_features(network, real, seed, options, ranks, lambda k: report("data", k, len(real)))
-            scored = time.perf_counter()
-            with weight_scope():  # of the generator, whose weights do not change between chunks
-                ours = features_of(network, pictures, count, ranks, lambda k: report("samples", k, count))
-            pace = count / (time.perf_counter() - scored)
         protocol = {"samples": samples, "reference": describe(real), "pictures": picture_protocol(real, options)}
-        scores, flags = compute(asked, network, ours, theirs, pictures, real, protocol, strict=metrics is not None)
+        if network is None:
+            pace = 0.0
+            with weight_scope():
+                found, flags = likelihood(pictures, count, real, protocol)
+            scores = {score_name(name, ""): score for name, score in found.items()}
+        else:
+            with shown_progress(progress and ranks.first) as report:
+                theirs = reference_features(network, real, seed, options, ranks, lambda k: report("data", k, len(real)))
+                scored = time.perf_counter()
+                with weight_scope():  # of the generator, whose weights do not change between chunks
+                    ours = features_of(network, pictures, count, ranks, lambda k: report("samples", k, count))
+                pace = count / (time.perf_counter() - scored)
+            scores, flags = compute(asked, network, ours, theirs, pictures, real, protocol, strict=metrics is not None)
+        if "parzen" in asked and run is not None and real.data.hash == run.settings.data["hash"]:
+            flags.append(f"parzen: {source} is what the run was trained on: give pictures held out from it with --data")
         step = None if run is None else run.step
         seconds = time.perf_counter() - began
         evaluation = Evaluation(scores, count, len(real), subject_name, source, step, flags, seconds, pace)
@@ -227,6 +242,23 @@ def _as_run(subject: str | Path | Run, device: Device, checkpoint: Which) -> Run
     if isinstance(subject, Run):
         return subject
     return Run(subject, device, checkpoint=checkpoint) if (Path(subject) / "config.json").is_file() else None
+
+
+def _as_numbered(data: Prepared, run: Run) -> Prepared:
+    """The data with its labels as the run numbers its classes, which are told apart by their names.
+
+    Raises:
+        UserError: A class of the data is none of the run's.
+    """
+    if data.labels is None or not getattr(run.config, "classes", 0):
+        return data
+    for name in data.classes:
+        if name not in run.classes:
+            raise UserError(
+                f"{data.source} has a class {name!r} that {run.path} was not trained on{nearest(name, run.classes)}"
+            )
+    places = np.array([run.classes.index(name) for name in data.classes])
+    return dataclasses.replace(data, labels=places[data.labels], classes=run.classes)
 
 
 def _count(number: int | None, name: str) -> int | None:

@@ -1,29 +1,112 @@
-"""Adam as the systems' configurations describe it."""
+"""Optimisers of two networks, as the systems' configurations describe them."""
 
 from __future__ import annotations
 
-from typing import Annotated, Protocol, runtime_checkable
+from collections.abc import Mapping
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
+from pydantic.dataclasses import dataclass
 from torch import nn
-from torch.optim import Adam
+from torch.optim import SGD, Adam, Optimizer
+
+from ganvas.errors import UserError
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
 """How much of a moving average is kept at each step."""
 
 
-@runtime_checkable
-class AdamConfig(Protocol):
-    """The fields that every system trained with Adam names alike."""
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
+class Adams:
+    """Adam for each of the two networks (Kingma & Ba 2015)."""
 
-    @property
-    def beta1(self) -> float: ...  # noqa: D102
-    @property
-    def beta2(self) -> float: ...  # noqa: D102
-    @property
-    def adam_eps(self) -> float: ...  # noqa: D102
+    generator_rate: PositiveFloat = 2e-4
+    """Learning rate of the generator's Adam."""
+    discriminator_rate: PositiveFloat = 2e-4
+    """Learning rate of the discriminator's Adam."""
+    beta1: Decay = 0.5
+    """Adam's first decay, both networks."""
+    beta2: Decay = 0.999
+    """Adam's second decay, both networks."""
+    adam_eps: PositiveFloat = 1e-8
+    """Adam's epsilon, both networks."""
+    weight_decay: NonNegativeFloat = 0.0
+    """Share of every parameter that is added to its gradient, the derivative of an L2 penalty of half that weight."""
+    decay_from: NonNegativeInt = 0
+    """Step from which both rates fall linearly, if `decay_steps` is not 0."""
+    decay_steps: NonNegativeInt = 0
+    """Steps that the rates take to fall to 0; 0: they stay as they are."""
+
+    def optimizers(self, generator: nn.Module, discriminator: nn.Module) -> dict[str, Optimizer]:
+        """One for each network, each in one fused kernel."""
+        rates = {"discriminator": self.discriminator_rate, "generator": self.generator_rate}
+        networks = {"discriminator": discriminator, "generator": generator}
+        betas = (self.beta1, self.beta2)
+        return {
+            name: Adam(
+                network.parameters(), rates[name], betas, self.adam_eps, weight_decay=self.weight_decay, fused=True
+            )
+            for name, network in networks.items()
+        }
+
+    def schedule(self, step: int, optimizers: Mapping[str, Optimizer]) -> None:
+        """Sets both rates for a step, counted from 0."""
+        if not self.decay_steps:
+            return
+        left = 1 - min(1.0, max(0, step - self.decay_from) / self.decay_steps)
+        rates = {"discriminator": self.discriminator_rate, "generator": self.generator_rate}
+        for name, optimizer in optimizers.items():
+            for group in optimizer.param_groups:
+                group["lr"] = rates[name] * left
 
 
-def adam(network: nn.Module, rate: float, config: AdamConfig) -> Adam:
-    """Adam over a network's parameters, in one fused kernel."""
-    return Adam(network.parameters(), rate, (config.beta1, config.beta2), config.adam_eps, fused=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
+class Descent:
+    """Gradient descent with momentum, with the schedules of Goodfellow et al. 2014 (published code), both networks."""
+
+    rate: PositiveFloat = 0.1
+    """Learning rate at the start."""
+    rate_divisor: Annotated[float, Field(ge=1)] = 1.000004
+    """The rate is divided by this after every step."""
+    least_rate: NonNegativeFloat = 1e-6
+    """The rate falls no lower."""
+    momentum: Decay = 0.5
+    """Momentum at the start."""
+    final_momentum: Decay = 0.7
+    """Momentum at the end of its rise."""
+    momentum_steps: NonNegativeInt = 125_000
+    """Steps over which momentum rises linearly (250 epochs of 500 steps in the published code)."""
+
+    def optimizers(self, generator: nn.Module, discriminator: nn.Module) -> dict[str, Optimizer]:
+        """One for each network."""
+        networks = {"discriminator": discriminator, "generator": generator}
+        return {
+            name: SGD(network.parameters(), self.rate, self.momentum, fused=True) for name, network in networks.items()
+        }
+
+    def schedule(self, step: int, optimizers: Mapping[str, Optimizer]) -> None:
+        """Sets rate and momentum for a step, counted from 0."""
+        # As a power of the exponent's negative: the quotient of a large step would overflow.
+        rate = max(self.rate * self.rate_divisor ** -float(step), self.least_rate)
+        share = min(1.0, step / self.momentum_steps) if self.momentum_steps else 1.0
+        momentum = self.momentum + share * (self.final_momentum - self.momentum)
+        for optimizer in optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"], group["momentum"] = rate, momentum
+
+
+def chosen(name: Literal["sgd", "adam"], descent: Descent, adam: Adams) -> Descent | Adams:
+    """The one of the two that is used.
+
+    Raises:
+        UserError: The settings of the other one were changed, which would do nothing.
+    """
+    if name == "sgd" and adam != Adams():
+        raise UserError(
+            "the rates and decays of Adam do nothing with --optimizer sgd: give --optimizer adam, or --rate"
+        )
+    if name == "adam" and descent != Descent():
+        raise UserError(
+            "--rate and the momenta are those of --optimizer sgd: with adam give --generator-rate, --discriminator-rate"
+        )
+    return descent if name == "sgd" else adam

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from PIL import Image, features
+from PIL import Image, ImageSequence, features
 
 from ganvas.report.read import RunRecord, read_json
 
@@ -40,6 +41,7 @@ class Picture:
         title: Over it.
         caption: Under it.
         note: Under that.
+        files: Names of files beside it that show the same.
     """
 
     uri: str
@@ -49,6 +51,7 @@ class Picture:
     title: str = ""
     caption: str = ""
     note: str = ""
+    files: tuple[str, ...] = ()
 
 
 def grids(run: RunRecord) -> list[Picture]:
@@ -86,15 +89,39 @@ def inspections(run: RunRecord) -> list[Picture]:
     index = read_json(folder / "inspect.json")
     pages = index.get("pages") if isinstance(index, dict) else None
     pages = [page for page in pages if isinstance(page, dict)] if isinstance(pages, list) else []
+    # A page never shows what lies outside its run.
+    names = [name if Path(name := str(page.get("file") or "")).name == name else "" for page in pages]
+    most = fair_share([size for name in names if name and (size := _size(folder / name))], INSPECT_BYTES)
     pictures = []
-    for page in pages:
-        name = str(page.get("file") or "")
-        # A page never shows what lies outside its run.
-        inside = bool(name) and Path(name).name == name
-        found = _embed(folder / name, min(400_000, INSPECT_BYTES // len(pages))) if inside else None
+    for page, name in zip(pages, names, strict=True):
+        found = _embed(folder / name, most) if name else None
         title, caption, note = (str(page.get(key) or "") for key in ("title", "caption", "note"))
-        pictures.append(Picture(*(found or ("", 0, 0)), title=title, caption=caption, note=note))
+        files = page.get("files")
+        more = tuple(map(str, files)) if isinstance(files, list) else ()
+        pictures.append(Picture(*(found or ("", 0, 0)), title=title, caption=caption, note=note, files=more))
     return pictures
+
+
+def fair_share(sizes: Sequence[int], total: int) -> int:
+    """The most bytes that a picture may have so that all fit into `total`: what small ones leave, large ones share.
+
+    Args:
+        sizes: Bytes of each as it is.
+        total: Bytes of all together.
+    """
+    for left, size in zip(range(len(sizes), 0, -1), sorted(sizes), strict=True):
+        if size > total // left:
+            return total // left
+        total -= size
+    return total
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; 0 if there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _embed(path: Path, most: int) -> tuple[str, int, int] | None:
@@ -108,22 +135,32 @@ def _embed(path: Path, most: int) -> tuple[str, int, int] | None:
 
 @lru_cache(maxsize=128)  # a page is written again and again while a run trains
 def _encode(path: Path, changed: int, size: int, most: int) -> tuple[str, int, int]:
-    """The file itself if it has at most `most` bytes, else the largest WebP up to 1200 pixels that has."""
+    """The file itself if it has at most `most` bytes, else the largest WebP up to 1200 pixels that has; moving or not.
+
+    Where Pillow cannot write WebP it is a JPEG, of the first frame.
+    """
     with Image.open(path) as image:
         if size <= most and image.format == "PNG":
             image.verify()
             return _uri("png", path.read_bytes()), image.width, image.height
-        small = image.convert("RGB")
+        frames, durations = [], []
+        for frame in ImageSequence.Iterator(image):  # fails if the file is damaged
+            frames.append(frame.convert("RGB"))
+            durations.append(frame.info.get("duration", 0))
+        if size <= most and image.format == "GIF":
+            return _uri("gif", path.read_bytes()), image.width, image.height
     kind = "webp" if features.check("webp") else "jpeg"
+    more: dict[str, Any] = {"save_all": True, "append_images": frames[1:], "duration": durations, "loop": 0}
     side = MOST_SIDE
     while True:
-        small.thumbnail((side, side), Image.Resampling.LANCZOS)
+        for frame in frames:
+            frame.thumbnail((side, side), Image.Resampling.LANCZOS)
         file = io.BytesIO()
-        small.save(file, kind, quality=80)
+        frames[0].save(file, kind, quality=80, **(more if kind == "webp" and len(frames) > 1 else {}))
         data = file.getvalue()
         if len(data) <= most or side <= 64:
-            return _uri(kind, data), small.width, small.height
-        side = int(max(small.size) * 0.95 * math.sqrt(most / len(data)))  # bytes go with the pixels
+            return _uri(kind, data), frames[0].width, frames[0].height
+        side = int(max(frames[0].size) * 0.95 * math.sqrt(most / len(data)))  # bytes go with the pixels
 
 
 def _uri(kind: str, data: bytes) -> str:

@@ -22,13 +22,14 @@ do without it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import ConfigDict, NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -38,14 +39,13 @@ from ganvas.discriminators.resnet import ResNetDiscriminator
 from ganvas.engine.system import Batch, Preset, System, Terms, Update
 from ganvas.engine.training import Training
 from ganvas.errors import UserError
-from ganvas.losses.adversarial import AdversarialLoss
-from ganvas.losses.objectives import ObjectiveName
+from ganvas.losses.options import Adversarial
 from ganvas.nn.blocks import SelfAttention, orthogonal_init
 from ganvas.nn.dtypes import at_least_float32
-from ganvas.nn.latent import class_condition, draw, draw_at, draw_seeded, refresh_statistics
+from ganvas.nn.latent import Prior, class_condition, count_classes, draw, draw_at, refresh_statistics
 from ganvas.nn.layers import Conv2d, Linear
 from ganvas.nn.norm import ModulatedBatchNorm
-from ganvas.nn.optim import Decay, adam
+from ganvas.nn.optim import Adams
 
 PAPER = "arXiv:1809.11096"
 
@@ -76,20 +76,12 @@ class Config:
     """Length of the class embedding that all batch norms share, with z cut in pieces (BigGAN); 0: one each."""
     attention: NonNegativeInt = 0
     """Resolution of self-attention in both networks, pixels (64 in BigGAN); 0 is none."""
-    objective: ObjectiveName = "hinge"
-    """Adversarial objective (section 3)."""
     discriminator_steps: PositiveInt = 1
     """Discriminator updates for each of the generator's (2 in the paper)."""
-    generator_rate: PositiveFloat = 1e-4
-    """Learning rate of the generator's Adam."""
-    discriminator_rate: PositiveFloat = 4e-4
-    """Learning rate of the discriminator's Adam."""
-    beta1: Decay = 0.0
-    """Adam's first decay, both networks."""
-    beta2: Decay = 0.999
-    """Adam's second decay, both networks."""
-    adam_eps: PositiveFloat = 1e-6
-    """Adam's epsilon, both networks."""
+    adversarial: Adversarial = Adversarial(objective="hinge")
+    """The adversarial loss (section 3)."""
+    adam: Adams = Adams(generator_rate=1e-4, discriminator_rate=4e-4, beta1=0.0, adam_eps=1e-6)
+    """Adam for each network (appendix C)."""
 
 
 class GeneratorBlock(nn.Module):
@@ -182,27 +174,28 @@ class Generator(nn.Module):
 class BigGAN(System):
     """BigGAN: the generator above against the residual projection discriminator."""
 
+    prior: Prior
+
     def __init__(self, config: Config) -> None:
         super().__init__()
-        if config.classes == "auto":
-            raise UserError("the number of classes is not known here: give --classes N, or data with labels")
+        self.classes = count_classes(config.classes)
         places = [2**power for power in range(3, 9) if 2**power < config.size]
         if config.attention and config.attention not in places:
             raise UserError(
                 f"self-attention at {config.size} px goes to a resolution of {places}: not {config.attention}"
             )
         self.config = config
-        self.classes = config.classes
-        self.needs = frozenset({"image", "label"} if config.classes else {"image"})
+        self.needs = frozenset({"image", "label"} if self.classes else {"image"})
+        self.prior = Prior(config.latent)
         self.generator = Generator(
-            config.size, config.channels, config.width, config.latent, config.classes,
+            config.size, config.channels, config.width, config.latent, self.classes,
             config.shared_embedding, config.attention,
         )  # fmt: skip
         self.discriminator = ResNetDiscriminator(
-            config.size, channels=config.channels, width=config.width, classes=config.classes,
+            config.size, channels=config.channels, width=config.width, classes=self.classes,
             attention=config.attention,
         )  # fmt: skip
-        self.adversarial = AdversarialLoss(self.discriminator, config.objective)
+        self.adversarial = config.adversarial.loss(self.discriminator)
 
     def updates(self, step: int) -> Iterable[Update]:
         """Some discriminator updates, then one of the generator (appendix C), each with fresh fakes."""
@@ -213,25 +206,23 @@ class BigGAN(System):
     def discriminator_loss(self, batch: Batch, step: int) -> Terms:
         """Hinge: E relu(1 - D(x)) + E relu(1 + D(G(z)))."""
         with torch.no_grad():
-            fake = draw(self.generator, batch, self.config.latent, self.classes)
+            fake = draw(self.generator, batch, self.prior, self.classes)
         return self.adversarial.discriminator_terms(
             batch["image"], fake, class_condition(batch, self.classes), step=step
         )
 
     def generator_loss(self, batch: Batch) -> Terms:
         """Hinge: -E D(G(z))."""
-        return self.adversarial.generator_terms(
-            draw(self.generator, batch, self.config.latent, self.classes),
-            class_condition(batch, self.classes),
-            real=batch["image"],
-        )
+        fake = draw(self.generator, batch, self.prior, self.classes)
+        return self.adversarial.generator_terms(fake, class_condition(batch, self.classes), real=batch["image"])
 
     def optimizers(self) -> dict[str, Optimizer]:
         """Adam for each network (appendix C)."""
-        return {
-            "discriminator": adam(self.discriminator, self.config.discriminator_rate, self.config),
-            "generator": adam(self.generator, self.config.generator_rate, self.config),
-        }
+        return self.config.adam.optimizers(self.generator, self.discriminator)
+
+    def schedule(self, step: int, optimizers: Mapping[str, Optimizer]) -> None:
+        """Constant rates as published, unless `decay_steps` asks for others."""
+        self.config.adam.schedule(step, optimizers)
 
     def averaged(self) -> dict[str, nn.Module]:
         """The generator (appendix C)."""
@@ -239,11 +230,7 @@ class BigGAN(System):
 
     def prepare_sampling(self) -> None:
         """Fresh batch-norm statistics ("standing statistics", appendix B)."""
-        refresh_statistics(self.generator, self.config.latent, self.classes)
-
-    def sample(self, seeds: Sequence[int], conditions: Batch, truncation: float | None = None) -> Tensor:
-        """Pictures (B, C, H, W) for seeds; `truncation` is the threshold of section 3.1."""
-        return draw_seeded(self.generator, seeds, conditions, self.config.latent, self.classes, truncation)
+        refresh_statistics(self, self.generator)
 
     def from_latents(self, latents: Tensor, conditions: Batch) -> Tensor:
         """Pictures (B, C, H, W) at latents (B, Z); see `System.from_latents`."""
@@ -252,6 +239,14 @@ class BigGAN(System):
 
 SYSTEM = BigGAN
 
+
+def rates(generator: float, discriminator: float, beta2: float = 0.999, adam_eps: float = 1e-6) -> Adams:
+    """BigGAN's Adam at other rates."""
+    return replace(
+        Config().adam, generator_rate=generator, discriminator_rate=discriminator, beta2=beta2, adam_eps=adam_eps
+    )
+
+
 PRESETS = {
     "smoke": Preset(
         Config(size=32, width=4, latent=8),
@@ -259,7 +254,7 @@ PRESETS = {
         DataOptions(),
     ),
     "demo": Preset(
-        Config(size=32, width=16, latent=128, generator_rate=1e-4, discriminator_rate=5e-4, beta2=0.99),
+        Config(size=32, width=16, latent=128, adam=rates(1e-4, 5e-4, beta2=0.99)),
         Training(steps=1700, batch=16, ema=0.995, log_every=20, grid_every=250, checkpoint_every=500),
         DataOptions(),
     ),
@@ -271,17 +266,17 @@ PRESETS = {
     ),
     # The baselines of Schönfeld et al. 2020: the same settings as U-Net GAN's, with the hinge loss.
     "ffhq256": Preset(
-        Config(size=256, width=64, generator_rate=1e-4, discriminator_rate=5e-4),
+        Config(size=256, width=64, adam=rates(1e-4, 5e-4)),
         Training(steps=800_000, batch=20, ema=0.9999, ema_start=21_000),
         DataOptions(),
     ),
     "celeba128": Preset(
-        Config(size=128, width=64, generator_rate=5e-5, discriminator_rate=2e-4),
+        Config(size=128, width=64, adam=rates(5e-5, 2e-4)),
         Training(steps=800_000, batch=50, ema=0.9999, ema_start=21_000),
         DataOptions(),
     ),
     "coco-animals128": Preset(
-        Config(size=128, classes=10, width=64, generator_rate=5e-5, discriminator_rate=2e-4, adam_eps=1e-8),
+        Config(size=128, classes=10, width=64, adam=rates(5e-5, 2e-4, adam_eps=1e-8)),
         Training(steps=800_000, batch=80, ema=0.9999),
         DataOptions(),
     ),

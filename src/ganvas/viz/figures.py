@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from jaxtyping import UInt8
+
 from ganvas.engine.files import write_atomically
 from ganvas.errors import UserError
 
@@ -61,3 +64,12 @@ def save_figure(figure: Figure, path: Path, texts: Mapping[str, str] | None = No
         write_atomically(path, file.getvalue())
     except OSError as error:
         raise UserError(f"cannot write to {path}: {error.strerror or error}") from error
+
+
+def figure_pixels(figure: Figure) -> UInt8[np.ndarray, "H W 3"]:
+    """A figure as 8-bit RGB."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]

