@@ -1,13 +1,13 @@
 """F8: is the class asked for the class drawn? (Mirza & Osindero 2014; Radford et al. 2016, code for MNIST)
 
 `python experiments/cgan_accuracy.py` trains conditional GANs on `digits:train`, convolutions and perceptrons, three
-seeds each, equal steps, and the convolutional one on the same pictures with shuffled labels. Two judges:
+seeds each, about equal minutes, and the convolutional one on the same pictures with shuffled labels. Two judges:
 
 * a classifier trained on real digits that no GAN has seen (digits:test): does it see in a sample the digit asked for?
 * the other way round (published code): a 1-NN classifier whose training pictures are samples, with the class asked
   for as label: how well does it tell real digits (digits:test)? Beside it the same of as many real ones.
 
-Writes results/cgan_accuracy.json and .png. About 2.5 minutes a convolutional run on one core, one a perceptron.
+Writes results/cgan_accuracy.json and .png. About two minutes a run on one core.
 """
 
 from __future__ import annotations

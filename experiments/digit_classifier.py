@@ -28,13 +28,18 @@ class Judge:
         accuracy: On the pictures of `digits:train`.
     """
 
-    network: nn.Module
+    network: nn.Sequential
     accuracy: float
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         """(B, 10)."""
         with torch.no_grad():
             return torch.cat([self.network(part) for (part,) in batches(images, size=256)])
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """What the last layer sees, (B, 4 * size^2)."""
+        with torch.no_grad():
+            return torch.cat([self.network[:-1](part) for (part,) in batches(images, size=256)])
 
     def classes(self, images: torch.Tensor) -> torch.Tensor:
         """The digit that each picture looks most like."""

@@ -3,7 +3,7 @@
 Goodfellow et al. 2014, proposition 1, theorem 1 and figure 1. `python experiments/gan_density.py` asks in two parts:
 
 (a) G is linear, so that p_g = N(3, 0.8^2) is known exactly, and the data are N(4, 0.5^2). The discriminator of the
-    preset density1d is trained alone, in fp32: Adam at 2e-3, falling to 0 as a cosine, 6,000 steps of 4,096 fresh
+    preset density1d is trained alone, in fp32: Adam at 2e-3, falling to 0 as a cosine, 5,000 steps of 2,048 fresh
     points of each kind. D is compared with D* where the mixture (p_data + p_g) / 2 is above a thousandth of its peak.
 (b) The whole game of density1d with its own settings: mean, standard deviation and Kolmogorov-Smirnov distance of
     p_g, with z in equal steps of probability, and D where the data are.
@@ -101,13 +101,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--runs", type=Path, default=Path("runs/gan_density"))
     parser.add_argument("--results", type=Path, default=Path("results"))
-    parser.add_argument("--steps", type=int, help="of both parts, instead of 6,000 and of the preset's")
-    parser.add_argument("--batch", type=int, default=4096, help="points of each kind in a step of part (a)")
+    parser.add_argument("--steps", type=int, help="of both parts, instead of 5,000 and of the preset's")
+    parser.add_argument("--batch", type=int, default=2048, help="points of each kind in a step of part (a)")
     args = parser.parse_args()
     seeds = range(args.seeds)
     data = open_data("normal1d", DataOptions(flip=False), size=1, channels=1)
 
-    fixed = [against_fixed(data, seed, args.steps or 6000, args.batch) for seed in seeds]
+    fixed = [against_fixed(data, seed, args.steps or 5000, args.batch) for seed in seeds]
     steps = args.steps or gan.PRESETS["density1d"].training.steps
     every = max(1, steps // 30)
     games = []

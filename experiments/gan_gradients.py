@@ -67,7 +67,7 @@ def course(data, seed: int, steps: int) -> dict[int, dict[str, float]]:
     for step in range(steps + 1):
         torch.manual_seed(seed_for("latents", seed, step))
         z = system.prior.draw(BATCH)
-        if step <= 20 or step % 10 == 0:
+        if step % 20 == 0:
             found[step] = gradient_norms(system, z, step)
         torch.manual_seed(seed_for("discriminator step", seed, step))
         with torch.no_grad():
@@ -82,7 +82,7 @@ def course(data, seed: int, steps: int) -> dict[int, dict[str, float]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=200, help="of the discriminator")
+    parser.add_argument("--steps", type=int, default=600, help="of the discriminator")
     parser.add_argument("--results", type=Path, default=Path("results"))
     args = parser.parse_args()
     seeds = range(args.seeds)

@@ -270,6 +270,20 @@ def test_the_number_of_workers_changes_nothing(folder: Path, draw: Draw, tmp_pat
     assert one.hash == many.hash and one.names == many.names and one.skipped == many.skipped
 
 
+def test_data_prepared_before_reasons_were_kept_is_used_and_has_one(folder: Path, options: DataOptions) -> None:
+    """Why there are no labels is newer than the format: an index without it is whole."""
+    (folder / "sub").mkdir()
+    (folder / "c.jpg").rename(folder / "sub/c.jpg")
+    data = open_data(folder, options, size=8)
+    index = json.loads((data.path / "index.json").read_text())
+    del index["unlabelled"], index["checksum"]
+    (data.path / "index.json").write_text(json.dumps(index | {"checksum": store._checksum(index)}))
+    written = (data.path / "images.npy").stat().st_mtime_ns
+    assert store.load(data.path).unlabelled == ""
+    assert open_data(folder, options, size=8).unlabelled == data.unlabelled == "a.png lies in no class folder"
+    assert (data.path / "images.npy").stat().st_mtime_ns == written
+
+
 def test_work_in_flight_is_bounded() -> None:
     begun = 0
 

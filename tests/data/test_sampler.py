@@ -208,6 +208,10 @@ def test_balanced_streams_are_independent(uneven: Prepared) -> None:
     s = balanced(uneven, 12)
     first = [tuple(s.indices(0, draw, attempt)) for draw in range(3) for attempt in range(3)]
     assert len(set(first)) == 9 and tuple(balanced(uneven, 12, seed=4).indices(0)) not in first
+    one = balanced(uneven, 1)  # the order of the classes too
+    places = [(draw, attempt) for draw in range(3) for attempt in range(3)]
+    orders = {tuple(uneven.labels[one.indices(step, *place)[0]] for step in range(80)) for place in places}
+    assert len(orders) == 9
 
 
 @pytest.mark.parametrize("world", [2, 3, 6])

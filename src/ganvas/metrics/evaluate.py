@@ -51,7 +51,7 @@ class Evaluation:
         step: Of a run, the steps behind what was scored.
         flags: What a reader of the numbers must know: scores that could not be computed, suspicions of copying.
         seconds: How long it took.
-        images_per_second: Pictures through the feature network, drawing and reading them included.
+        images_per_second: Pictures through the feature network, drawing and reading them included; 0 without one.
     """
 
     scores: dict[str, Score]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
+
+from ganvas.engine.system import Batch
 
 BatchNorm = nn.modules.batchnorm._BatchNorm
 
@@ -37,6 +40,18 @@ def uniform_init(module: nn.Module, size: float) -> None:
             if isinstance(layer, nn.Linear):
                 nn.init.uniform_(layer.weight, -size, size)
                 nn.init.zeros_(layer.bias)
+
+
+def start_at_mean(output: nn.Linear, batches: Iterable[Batch]) -> None:
+    """Sets the bias before a sigmoid to the logit of the mean picture (Goodfellow et al. 2014, published code).
+
+    Args:
+        output: Layer whose outputs h become pictures 2 sigmoid(h) - 1.
+        batches: Pictures of the data, `image` (B, C, H, W) in [-1, 1].
+    """
+    mean = torch.stack([batch["image"].mean(0) for batch in batches]).mean(0).flatten()
+    with torch.no_grad():  # logit((m + 1) / 2) = 2 atanh(m); pixels that never change have no finite one
+        output.bias.copy_(2 * torch.atanh(mean.clamp(-0.998, 0.998)))
 
 
 def icnr_(convolution: nn.Conv2d, factor: int = 2) -> None:

@@ -13,7 +13,7 @@ The idea: the game of GAN with both networks conditioned on y (eq. 2); here y is
 Departures: pictures are in [-1, 1] outside the networks and in [0, 1] inside. The conv form updates both networks on
 each batch by default; its published code one at a time, in turn (`--in-turn`). Its samples are drawn with batch-norm
 statistics estimated anew, not with those of the batch. First weights of the mlp form, which the paper does not
-state, are those of GAN's published code.
+state, its output bias and the halved loss of its discriminator are those of GAN's published code.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from ganvas.errors import UserError
 from ganvas.losses.adversarial import Probability
 from ganvas.losses.options import Adversarial
 from ganvas.nn.dtypes import at_least_float32
-from ganvas.nn.init import dcgan_init, uniform_init
+from ganvas.nn.init import dcgan_init, start_at_mean, uniform_init
 from ganvas.nn.latent import Prior, class_condition, count_classes, draw, draw_at, draw_once, refresh_statistics
 from ganvas.nn.maxout import Maxout
 from ganvas.nn.optim import Adams, Descent, chosen
@@ -247,7 +247,14 @@ class CGAN(System):
             self.discriminator = build_discriminator(
                 config.discriminator, config.size, channels=config.channels, width=config.width, classes=self.classes
             )
-        self.adversarial = config.adversarial.loss(self.discriminator)
+        # GAN's published code, whose descent the mlp form shares, halves the discriminator's loss.
+        weight = 0.5 if config.network == "mlp" else 1.0
+        self.adversarial = config.adversarial.loss(self.discriminator, discriminator_weight=weight)
+
+    def begin(self, batches: Iterable[Batch]) -> None:
+        """The mlp generator starts from the mean picture."""
+        if isinstance(self.generator, MLPGenerator):
+            start_at_mean(self.generator.output, batches)
 
     def updates(self, step: int) -> Iterable[Update]:
         """The discriminator, then the generator; or in even steps the one, in odd steps the other."""
