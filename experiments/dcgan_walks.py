@@ -32,6 +32,8 @@ NUMBERS = ("unevenness", "largest_of_unrelated", "mean_of_unrelated")
 def measured(pictures: torch.Tensor, unrelated: torch.Tensor) -> dict[str, float]:
     """The numbers of a closed walk."""
     found = asdict(jumps(features(pictures), unrelated, closed=True))
+    if not found["mean"]:  # always the same picture: no step is larger than another
+        found["unevenness"] = 1.0
     return found | {"mean_of_unrelated": found["largest_of_unrelated"] / found["unevenness"]}
 
 

@@ -8,7 +8,7 @@ Goodfellow et al. 2014, proposition 1, theorem 1 and figure 1. `python experimen
 (b) The whole game of density1d with its own settings: mean, standard deviation and Kolmogorov-Smirnov distance of
     p_g, with z in equal steps of probability, and D where the data are.
 
-Writes results/gan_density.json and .png. About five minutes on one core.
+Writes results/gan_density.json and .png. About eight minutes on one core.
 """
 
 from __future__ import annotations

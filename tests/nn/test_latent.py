@@ -9,7 +9,7 @@ from torch import nn
 
 from ganvas.engine.seeding import latents
 from ganvas.engine.system import System
-from ganvas.nn.latent import Prior, draw_at
+from ganvas.nn.latent import Prior
 
 
 class Marks(nn.Module):
@@ -31,23 +31,20 @@ class Marked(System):
         super().__init__()
         self.prior, self.classes, self.generator = Prior(2), classes, Marks()
 
-    def from_latents(self, latents, conditions):
-        return draw_at(self.generator, latents, conditions, self.classes)
-
 
 def test_latents_and_classes_reach_the_generator_in_order():
     z = torch.tensor([[0.5, 9.0], [-2.0, 9.0]])
-    assert draw_at(Marks(), z, {"label": torch.tensor([2, 1])}, 3).flatten().tolist() == [0.5, 2.0, -2.0, 1.0]
-    assert draw_at(Marks(), z, {"label": torch.tensor([2, 1])}, 0).flatten().tolist() == [0.5, -1.0, -2.0, -1.0]
+    assert Marked(3).from_latents(z, {"label": torch.tensor([2, 1])}).flatten().tolist() == [0.5, 2.0, -2.0, 1.0]
+    assert Marked(0).from_latents(z, {"label": torch.tensor([2, 1])}).flatten().tolist() == [0.5, -1.0, -2.0, -1.0]
 
 
 def test_seeds_draw_at_their_own_latents_with_classes_in_turn():
     seeds = [5, 0, 4]
     z = latents(seeds, 2)
-    expected = draw_at(Marks(), z, {"label": torch.tensor([2, 0, 1])}, 3)
+    expected = Marked(3).from_latents(z, {"label": torch.tensor([2, 0, 1])})
     assert torch.equal(Marked(3).sample(seeds, {}), expected)
     chosen = {"label": torch.tensor([1, 1, 0])}
-    assert torch.equal(Marked(3).sample(seeds, chosen), draw_at(Marks(), z, chosen, 3))
+    assert torch.equal(Marked(3).sample(seeds, chosen), Marked(3).from_latents(z, chosen))
     assert Marked(0).sample([1], {}).flatten()[1] == -1
 
 

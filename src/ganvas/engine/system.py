@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 
 if TYPE_CHECKING:
     from ganvas.nn.latent import Prior
+    from ganvas.nn.optim import Adams, Descent
 
 Batch = dict[str, Tensor]
 """Named tensors of one micro-batch: `image` (B, C, H, W) in [-1, 1], `label` (B,) int64, ...
@@ -52,7 +53,16 @@ class System(nn.Module):
 
     The only base class, one level deep. Subclasses take their `Config` alone in `__init__`.
     Everything that must survive a restart is a parameter or a registered buffer.
+
+    A system of a `generator` and a `discriminator` that sets `rates` has its optimisers, and one that draws from noise
+    and sets `prior` is sampled, by what stands here; its file is left with its networks and losses.
     """
+
+    generator: nn.Module
+    discriminator: nn.Module
+
+    rates: Adams | Descent
+    """How the two are optimised."""
 
     needs: frozenset[str] = frozenset({"image"})
     """Batch keys the system requires; checked against the data before the first step."""
@@ -80,20 +90,25 @@ class System(nn.Module):
 
     def optimizers(self) -> dict[str, Optimizer]:
         """New optimisers, one for each update's name. Called once, after the system is on its device."""
-        raise NotImplementedError
+        return self.rates.optimizers(self.generator, self.discriminator)
 
     def schedule(self, step: int, optimizers: Mapping[str, Optimizer]) -> None:
-        """Set learning rates or momenta for this step, as a pure function of `step`. Default: constant."""
+        """Set learning rates or momenta for this step, as a pure function of `step`."""
+        self.rates.schedule(step, optimizers)
 
     def averaged(self) -> dict[str, nn.Module]:
         """The networks of which an exponential moving average is kept; sampling uses the average."""
-        return {}
+        return {"generator": self.generator}
 
     def prepare_sampling(self) -> None:
         """Called once whenever other weights are put in place to sample from, in eval mode and without gradients.
 
-        Batch-norm generators re-estimate their statistics here.
+        The generator's batch-norm statistics are estimated anew here: those kept during training belong to other
+        weights ("standing statistics", Brock et al. 2019, appendix B).
         """
+        from ganvas.nn.latent import refresh_statistics
+
+        refresh_statistics(self, self.generator)
 
     def sample(self, seeds: Sequence[int], conditions: Batch, truncation: float | None = None) -> Tensor:
         """Pictures, one for each seed, the same for the same seed however many are asked for.
@@ -124,7 +139,9 @@ class System(nn.Module):
         Returns:
             As `sample`.
         """
-        raise NotImplementedError
+        device = next(self.generator.parameters()).device
+        pictures: Tensor = self.generator(latents.to(device), conditions["label"].to(device) if self.classes else None)
+        return pictures
 
     def picture(self, data: Any) -> UInt8[np.ndarray, "H W C"] | None:
         """A picture of how training stands, for systems whose samples are not pictures themselves.

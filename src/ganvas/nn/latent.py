@@ -102,13 +102,6 @@ def draw_once(generator: nn.Module, batch: Batch, prior: Prior, classes: int = 0
     return batch[FAKE]
 
 
-def draw_at(generator: nn.Module, z: Float[Tensor, "B Z"], conditions: Batch, classes: int) -> Float[Tensor, "B C H W"]:
-    """Pictures at given latents, of the classes in `conditions`; see `ganvas.engine.system.System.from_latents`."""
-    device = next(generator.parameters()).device
-    pictures: Tensor = generator(z.to(device), conditions["label"].to(device) if classes else None)
-    return pictures
-
-
 def refresh_statistics(system: System, generator: nn.Module, *, batches: int = 8, size: int = 32) -> None:
     """Estimate a generator's batch-norm statistics anew, from the same latents every time, classes in turn."""
     starts = iter(range(STANDING_SEED, STANDING_SEED + batches * size, size))

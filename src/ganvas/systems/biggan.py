@@ -22,7 +22,7 @@ do without it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Literal
@@ -32,7 +32,6 @@ from jaxtyping import Float, Int
 from pydantic import ConfigDict, NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from ganvas.data.options import DataOptions
 from ganvas.discriminators.resnet import ResNetDiscriminator
@@ -42,7 +41,7 @@ from ganvas.errors import UserError
 from ganvas.losses.options import Adversarial
 from ganvas.nn.blocks import SelfAttention, orthogonal_init
 from ganvas.nn.dtypes import at_least_float32
-from ganvas.nn.latent import Prior, class_condition, count_classes, draw, draw_at, refresh_statistics
+from ganvas.nn.latent import Prior, class_condition, count_classes, draw
 from ganvas.nn.layers import Conv2d, Linear
 from ganvas.nn.norm import ModulatedBatchNorm
 from ganvas.nn.optim import Adams
@@ -185,6 +184,7 @@ class BigGAN(System):
                 f"self-attention at {config.size} px goes to a resolution of {places}: not {config.attention}"
             )
         self.config = config
+        self.rates = config.adam
         self.needs = frozenset({"image", "label"} if self.classes else {"image"})
         self.prior = Prior(config.latent)
         self.generator = Generator(
@@ -215,26 +215,6 @@ class BigGAN(System):
         """Hinge: -E D(G(z))."""
         fake = draw(self.generator, batch, self.prior, self.classes)
         return self.adversarial.generator_terms(fake, class_condition(batch, self.classes), real=batch["image"])
-
-    def optimizers(self) -> dict[str, Optimizer]:
-        """Adam for each network (appendix C)."""
-        return self.config.adam.optimizers(self.generator, self.discriminator)
-
-    def schedule(self, step: int, optimizers: Mapping[str, Optimizer]) -> None:
-        """Constant rates as published, unless `decay_steps` asks for others."""
-        self.config.adam.schedule(step, optimizers)
-
-    def averaged(self) -> dict[str, nn.Module]:
-        """The generator (appendix C)."""
-        return {"generator": self.generator}
-
-    def prepare_sampling(self) -> None:
-        """Fresh batch-norm statistics ("standing statistics", appendix B)."""
-        refresh_statistics(self, self.generator)
-
-    def from_latents(self, latents: Tensor, conditions: Batch) -> Tensor:
-        """Pictures (B, C, H, W) at latents (B, Z); see `System.from_latents`."""
-        return draw_at(self.generator, latents, conditions, self.classes)
 
 
 SYSTEM = BigGAN

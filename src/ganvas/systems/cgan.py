@@ -18,7 +18,7 @@ state, its output bias and the halved loss of its discriminator are those of GAN
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import partial
 from typing import Annotated, Literal
 
@@ -28,7 +28,6 @@ from jaxtyping import Float, Int
 from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from ganvas.data.options import DataOptions
 from ganvas.discriminators import Condition, Verdict
@@ -40,7 +39,7 @@ from ganvas.losses.adversarial import Probability
 from ganvas.losses.options import Adversarial
 from ganvas.nn.dtypes import at_least_float32
 from ganvas.nn.init import dcgan_init, start_at_mean, uniform_init
-from ganvas.nn.latent import Prior, class_condition, count_classes, draw, draw_at, draw_once, refresh_statistics
+from ganvas.nn.latent import Prior, class_condition, count_classes, draw, draw_once
 from ganvas.nn.maxout import Maxout
 from ganvas.nn.optim import Adams, Descent, chosen
 
@@ -233,16 +232,16 @@ class CGAN(System):
             raise UserError("a conditional GAN tells classes apart: give data with two or more, and --classes auto")
         if config.network == "conv" and config.size % 4:
             raise UserError(f"the conv network halves the picture twice: --size is a multiple of 4, not {config.size}")
-        self.optimizer = chosen(config.optimizer, config.descent, config.adam)
+        self.rates = chosen(config.optimizer, config.descent, config.adam)
         if config.network == "mlp":  # uniform in the unit hypercube (section 4.1)
             self.prior = Prior(config.latent, "uniform", 0.5, 0.5)
-            self.generator: nn.Module = MLPGenerator(config, self.classes)
+            self.generator = MLPGenerator(config, self.classes)
         else:
             self.prior = Prior(config.latent, "uniform")
             self.generator = ConvGenerator(config, self.classes)
         if config.discriminator == "own":
             network = MLPDiscriminator if config.network == "mlp" else ConvDiscriminator
-            self.discriminator: nn.Module = network(config, self.classes)
+            self.discriminator = network(config, self.classes)
         else:
             self.discriminator = build_discriminator(
                 config.discriminator, config.size, channels=config.channels, width=config.width, classes=self.classes
@@ -277,26 +276,6 @@ class CGAN(System):
         """E -log D(G(z | y) | y)."""
         fake = draw_once(self.generator, batch, self.prior, self.classes)
         return self.adversarial.generator_terms(fake, class_condition(batch, self.classes), real=batch["image"])
-
-    def optimizers(self) -> dict[str, Optimizer]:
-        """Gradient descent with momentum, or Adam."""
-        return self.optimizer.optimizers(self.generator, self.discriminator)
-
-    def schedule(self, step: int, optimizers: Mapping[str, Optimizer]) -> None:
-        """Falling rates, and with gradient descent rising momentum."""
-        self.optimizer.schedule(step, optimizers)
-
-    def averaged(self) -> dict[str, nn.Module]:
-        """The generator; the papers keep no average, which is `--ema 0`."""
-        return {"generator": self.generator}
-
-    def prepare_sampling(self) -> None:
-        """Fresh batch-norm statistics for the weights in place."""
-        refresh_statistics(self, self.generator)
-
-    def from_latents(self, latents: Tensor, conditions: Batch) -> Tensor:
-        """Pictures (B, C, H, W) at latents (B, Z), of the classes in `conditions`; see `System.from_latents`."""
-        return draw_at(self.generator, latents, conditions, self.classes)
 
 
 SYSTEM = CGAN

@@ -22,7 +22,7 @@ alone; batch norm's epsilon is 1e-5, not 1e-8. Sizes other than 64 px are ours.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import partial
 from typing import Annotated, Literal
 
@@ -31,7 +31,6 @@ from jaxtyping import Float
 from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from ganvas.data.options import DataOptions
 from ganvas.discriminators.conv import ConvDiscriminator, NormPlaces, conv_widths
@@ -41,7 +40,7 @@ from ganvas.engine.training import Training
 from ganvas.losses.options import Adversarial
 from ganvas.nn.dtypes import at_least_float32
 from ganvas.nn.init import dcgan_init
-from ganvas.nn.latent import Prior, draw, draw_at, draw_once, refresh_statistics
+from ganvas.nn.latent import Prior, draw, draw_once
 from ganvas.nn.optim import Adams
 from ganvas.nn.upsample import Upsampling, upsample
 
@@ -158,10 +157,11 @@ class DCGAN(System):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
+        self.rates = config.adam
         self.prior = Prior(config.latent, config.prior)
         self.generator = Generator(config)
         if config.discriminator == "conv":
-            self.discriminator: nn.Module = ConvDiscriminator(
+            self.discriminator = ConvDiscriminator(
                 config.size, channels=config.channels, width=config.width, kernel=config.kernel,
                 batch_norm=config.batch_norm, downsample=config.downsample,
                 activation=config.discriminator_activation, head=config.head, hidden=config.hidden,
@@ -192,29 +192,8 @@ class DCGAN(System):
         """E -log D(G(z))."""
         return self.adversarial.generator_terms(draw_once(self.generator, batch, self.prior), real=batch["image"])
 
-    def optimizers(self) -> dict[str, Optimizer]:
-        """Adam for each network (section 4)."""
-        return self.config.adam.optimizers(self.generator, self.discriminator)
-
-    def schedule(self, step: int, optimizers: Mapping[str, Optimizer]) -> None:
-        """Constant rates as published, unless `decay_steps` asks for others."""
-        self.config.adam.schedule(step, optimizers)
-
-    def averaged(self) -> dict[str, nn.Module]:
-        """The generator; the paper keeps no average, which is `--ema 0`."""
-        return {"generator": self.generator}
-
-    def prepare_sampling(self) -> None:
-        """Fresh batch-norm statistics for the weights in place."""
-        refresh_statistics(self, self.generator)
-
-    def from_latents(self, latents: Tensor, conditions: Batch) -> Tensor:
-        """Pictures (B, C, H, W) at latents (B, Z); see `System.from_latents`."""
-        return draw_at(self.generator, latents, conditions, 0)
-
 
 SYSTEM = DCGAN
-
 
 PRESETS = {
     "smoke": Preset(

@@ -24,7 +24,7 @@ limit on the norm of their columns.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import partial
 from itertools import pairwise
 from typing import Any, Literal
@@ -36,7 +36,6 @@ from jaxtyping import Float, UInt8
 from pydantic import ConfigDict, NonNegativeFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from ganvas.data.options import DataOptions
 from ganvas.discriminators import Condition, Verdict
@@ -48,7 +47,7 @@ from ganvas.losses.adversarial import Probability
 from ganvas.losses.options import Adversarial
 from ganvas.nn.dtypes import at_least_float32
 from ganvas.nn.init import start_at_mean, uniform_init
-from ganvas.nn.latent import Prior, draw, draw_at, draw_once
+from ganvas.nn.latent import Prior, draw, draw_once
 from ganvas.nn.maxout import Maxout
 from ganvas.nn.optim import Adams, Descent, chosen
 
@@ -166,6 +165,7 @@ class GAN(System):
     """The generator above against a discriminator, the maxout network by default."""
 
     prior: Prior
+    generator: Generator
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -177,11 +177,11 @@ class GAN(System):
         if config.order == "simultaneous" and config.discriminator_steps > 1:
             raise UserError("several --discriminator-steps need --order alternating: simultaneous makes one of each")
         self.config = config
-        self.optimizer = chosen(config.optimizer, config.descent, config.adam)
+        self.rates = chosen(config.optimizer, config.descent, config.adam)
         self.prior = Prior(config.latent, config.prior, math.sqrt(3) if config.prior == "uniform" else 1.0)
         self.generator = Generator(config)
         if config.discriminator == "maxout":
-            self.discriminator: nn.Module = MaxoutDiscriminator(config)
+            self.discriminator = MaxoutDiscriminator(config)
         else:
             self.discriminator = build_discriminator(
                 config.discriminator, config.size, channels=config.channels, width=config.width
@@ -220,22 +220,6 @@ class GAN(System):
     def generator_loss(self, batch: Batch) -> Terms:
         """E -log D(G(z)) (section 3), or E log(1 - D(G(z))) (eq. 1)."""
         return self.adversarial.generator_terms(self.draw(batch), real=batch["image"])
-
-    def optimizers(self) -> dict[str, Optimizer]:
-        """Gradient descent with momentum, or Adam."""
-        return self.optimizer.optimizers(self.generator, self.discriminator)
-
-    def schedule(self, step: int, optimizers: Mapping[str, Optimizer]) -> None:
-        """Falling rates and rising momentum, as published."""
-        self.optimizer.schedule(step, optimizers)
-
-    def averaged(self) -> dict[str, nn.Module]:
-        """The generator; the paper keeps no average, which is `--ema 0`."""
-        return {"generator": self.generator}
-
-    def from_latents(self, latents: Tensor, conditions: Batch) -> Tensor:
-        """Pictures (B, C, H, W) at latents (B, Z); see `System.from_latents`."""
-        return draw_at(self.generator, latents, conditions, 0)
 
     def picture(self, data: Any) -> UInt8[np.ndarray, "H W C"] | None:
         """Figure 1, where samples are single numbers: p_data, p_g, D, the best D, and where each z goes."""

@@ -23,7 +23,7 @@ update, not a forward pass; 32 and 64 px are ours.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Literal
@@ -31,15 +31,13 @@ from typing import Literal
 import torch
 from pydantic import ConfigDict, NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass
-from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from ganvas.data.options import DataOptions
 from ganvas.discriminators.shared import SharedDiscriminator, build_discriminator
 from ganvas.engine.system import Batch, Preset, System, Terms, Update
 from ganvas.engine.training import Training
 from ganvas.losses.options import Adversarial
-from ganvas.nn.latent import Prior, class_condition, count_classes, draw, draw_at, refresh_statistics
+from ganvas.nn.latent import Prior, class_condition, count_classes, draw
 from ganvas.nn.optim import Adams
 from ganvas.systems import biggan
 
@@ -76,6 +74,7 @@ class UNetGAN(System):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
+        self.rates = config.adam
         self.classes = count_classes(config.classes)
         self.needs = frozenset({"image", "label"} if self.classes else {"image"})
         self.prior = Prior(config.latent)
@@ -105,26 +104,6 @@ class UNetGAN(System):
         """Eq. 5: fool the encoder and, at every pixel, the decoder. The generator never sees CutMix."""
         fake = draw(self.generator, batch, self.prior, self.classes)
         return self.adversarial.generator_terms(fake, class_condition(batch, self.classes), real=batch["image"])
-
-    def optimizers(self) -> dict[str, Optimizer]:
-        """Adam for each network (section 4.1)."""
-        return self.config.adam.optimizers(self.generator, self.discriminator)
-
-    def schedule(self, step: int, optimizers: Mapping[str, Optimizer]) -> None:
-        """Constant rates as published, unless `decay_steps` asks for others."""
-        self.config.adam.schedule(step, optimizers)
-
-    def averaged(self) -> dict[str, nn.Module]:
-        """The generator (section 4.1)."""
-        return {"generator": self.generator}
-
-    def prepare_sampling(self) -> None:
-        """Fresh batch-norm statistics for the weights in place."""
-        refresh_statistics(self, self.generator)
-
-    def from_latents(self, latents: Tensor, conditions: Batch) -> Tensor:
-        """Pictures (B, C, H, W) at latents (B, Z); see `System.from_latents`."""
-        return draw_at(self.generator, latents, conditions, self.classes)
 
 
 SYSTEM = UNetGAN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Literal
 
@@ -119,8 +119,8 @@ class Toy(System):
 
         return {"discriminator": make(self.discriminator), "generator": make(self.generator)}
 
-    def averaged(self) -> dict[str, nn.Module]:
-        return {"generator": self.generator}
+    def schedule(self, step: int, optimizers: Mapping[str, Optimizer]) -> None:
+        pass
 
     def prepare_sampling(self) -> None:
         # Leaves marks wherever it may: the engine must wipe them away.
