@@ -6,7 +6,8 @@ steps. Scored is the Frechet distance of 1,000 samples to `digits:train` in the 
 trained on other real digits (digits:test): a network trained on ImageNet takes a background that is not quite black
 for more of a difference than a digit that cannot be read. Training works at a rate if the distance is at most a limit.
 How wide the range of such rates is, in decades, is read off the line through the four scores of a seed, distance and
-rate both as logarithms; it cannot exceed the rates that were tried. Two limits:
+rate both as logarithms; it cannot exceed the rates that were tried. A run that was given up because its gradients
+were not finite, after the engine's retries, counts as one that draws black pictures. Two limits:
 
 * the same for all: twice the lowest median distance of all;
 * of each its own: twice its own lowest median, so that only the range counts and not the quality.
@@ -16,14 +17,18 @@ Writes results/dcgan_learning_rates.json, .png and _samples.png. About 1.3 minut
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import torch
 from matplotlib import pyplot as plt
 
 import ganvas
 from digit_classifier import train_judge
-from findings import above, arguments, over_seeds, paired, real_pictures, save, trained, write
+from findings import above, arguments, over_seeds, paired, real_pictures, save, write
 from ganvas.metrics.frechet import frechet_distance, moments
+from ganvas.study import run_study
 from ganvas.viz.grids import grid, save_png
 
 ARMS = {"dcgan": "tab:red", "gan-sgd": "tab:blue", "gan-adam": "tab:cyan"}
@@ -48,7 +53,11 @@ def width_of(rates: list[float], scores: list[float], limit: float) -> float:
 def main() -> None:
     args = arguments(__doc__, "dcgan_learning_rates", 1000)
     study = args.study
-    runs = trained(study, args.runs, [variant.name for variant in study.variants], args.parallel)
+    result = run_study(study, args.runs, parallel=args.parallel, results=args.runs or Path("runs", study.name))
+    if result.stopped:
+        sys.exit("not all runs are trained: the same command goes on")
+    runs = {v.name: [run for run in study.runs(args.runs) if run.variant == v.name] for v in study.variants}
+    given_up = [run.name for of in runs.values() for run in of if not run.trained]
     size = study.variants[0].chosen.config.size
     judge = train_judge(size)
     real = moments(judge.logits(real_pictures(study.variants[0].data, size)[0]))
@@ -60,7 +69,10 @@ def main() -> None:
     for variant in study.variants:
         arm = next(arm for arm in ARMS if variant.name.startswith(arm))
         multiple = round(float(variant.name.removeprefix(f"{arm}-")) / PAPER[arm], 6)
-        drawn = [ganvas.load(run.path).sample(args.n, seed=10_000) for run in runs[variant.name]]
+        black = torch.full((args.n, 1, size, size), -1.0)
+        drawn = [
+            ganvas.load(run.path).sample(args.n, seed=10_000) if run.trained else black for run in runs[variant.name]
+        ]
         scores[arm][multiple] = [frechet_distance(moments(judge.logits(images)), real) for images in drawn]
         first[arm, multiple] = drawn[0][:12]
     multiples = sorted(scores["dcgan"])
@@ -83,6 +95,7 @@ def main() -> None:
         "samples": args.n,
         "Frechet distance": {arm: {m: over_seeds(of[m]) for m in multiples} for arm, of in scores.items()},
         "medians": medians,
+        "given up": given_up,
         "for comparison, as many real digits": frechet_distance(heldout, real),
         "limits": limits,
         "width in decades": {name: {arm: over_seeds(v) for arm, v in of.items()} for name, of in widths.items()},
@@ -93,7 +106,7 @@ def main() -> None:
         "reproduced": all(above(gap) for of in gaps.values() for gap in of.values()),
     }
     path = args.results / "dcgan_learning_rates.json"
-    write(path, found, study.seeds, [run for of in runs.values() for run in of])
+    write(path, found, study.seeds, [run for of in runs.values() for run in of if run.trained])
 
     figure, axis = plt.subplots(figsize=(7.5, 4.8))
     for arm, colour in ARMS.items():

@@ -67,7 +67,7 @@ def course(data, seed: int, steps: int) -> dict[int, dict[str, float]]:
     for step in range(steps + 1):
         torch.manual_seed(seed_for("latents", seed, step))
         z = system.prior.draw(BATCH)
-        if step % 20 == 0:
+        if step % 20 == 0 or step == steps:
             found[step] = gradient_norms(system, z, step)
         torch.manual_seed(seed_for("discriminator step", seed, step))
         with torch.no_grad():
