@@ -146,7 +146,7 @@ def test_the_experiments_on_dcgan(tmp_path, few_digits, monkeypatch):
     study = smaller("dcgan_learning_rates", tmp_path, changes)
     results = tmp_path / "results"
     places = ["--study", study, "--runs", tmp_path / "runs", "--results", results]
-    run("experiments/dcgan_learning_rates.py", *places, "--n", 8)
+    run("experiments/dcgan_learning_rates.py", *places, "--n", 24)
     rates = json.loads((results / "dcgan_learning_rates.json").read_text())
     assert rates["multiples"] == [0.25, 1, 5, 25] and [*rates["Frechet distance"]] == ["dcgan", "gan-sgd", "gan-adam"]
     assert len(rates["Frechet distance"]["gan-sgd"]["25.0"]["per_seed"]) == 2
