@@ -27,7 +27,7 @@ from matplotlib import pyplot as plt
 import ganvas
 from digit_classifier import train_judge
 from findings import above, arguments, over_seeds, paired, real_pictures, save, write
-from ganvas.metrics.frechet import frechet_distance, moments
+from ganvas.metrics.frechet import Moments, frechet_distance
 from ganvas.study import run_study
 from ganvas.viz.grids import grid, save_png
 
@@ -35,6 +35,12 @@ ARMS = {"dcgan": "tab:red", "gan-sgd": "tab:blue", "gan-adam": "tab:cyan"}
 PAPER = {"dcgan": 2e-4, "gan-sgd": 0.1, "gan-adam": 2e-4}
 """Rates of the papers; of gan-adam, DCGAN's."""
 LIMIT = 2.0
+
+
+def spread(logits: torch.Tensor) -> Moments:
+    """Mean and covariance, also of pictures that are all alike, which `ganvas.metrics.frechet.moments` refuses."""
+    logits = logits.double()
+    return Moments(logits.mean(0), logits.T.cov(), len(logits))
 
 
 def width_of(rates: list[float], scores: list[float], limit: float) -> float:
@@ -60,8 +66,8 @@ def main() -> None:
     given_up = [run.name for of in runs.values() for run in of if not run.trained]
     size = study.variants[0].chosen.config.size
     judge = train_judge(size)
-    real = moments(judge.logits(real_pictures(study.variants[0].data, size)[0]))
-    heldout = moments(judge.logits(real_pictures("digits:train", size)[0][: args.n]))
+    real = spread(judge.logits(real_pictures(study.variants[0].data, size)[0]))
+    heldout = spread(judge.logits(real_pictures("digits:train", size)[0][: args.n]))
 
     # scores[arm][multiple of the paper's rate] = one a seed
     scores: dict[str, dict[float, list[float]]] = {arm: {} for arm in ARMS}
@@ -73,7 +79,7 @@ def main() -> None:
         drawn = [
             ganvas.load(run.path).sample(args.n, seed=10_000) if run.trained else black for run in runs[variant.name]
         ]
-        scores[arm][multiple] = [frechet_distance(moments(judge.logits(images)), real) for images in drawn]
+        scores[arm][multiple] = [frechet_distance(spread(judge.logits(images)), real) for images in drawn]
         first[arm, multiple] = drawn[0][:12]
     multiples = sorted(scores["dcgan"])
     medians = {arm: {m: float(np.median(of[m])) for m in multiples} for arm, of in scores.items()}

@@ -65,6 +65,10 @@ class Run:
         self.precision = resolve_precision(precision, self.device)
         self.which = checkpoint
 
+    def __repr__(self) -> str:
+        """What it is a run of; reads no checkpoint."""
+        return f"Run({str(self.path)!r}: {self.settings.system} {self.settings.preset} on {self.settings.source})"
+
     @property
     def path(self) -> Path:
         """The run's folder."""
