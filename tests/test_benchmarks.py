@@ -144,15 +144,22 @@ def test_the_experiments_on_dcgan(tmp_path, few_digits, monkeypatch):
         '"bf16"\nthreads': '"fp32"\nthreads',
     }  # fmt: skip
     study = smaller("dcgan_learning_rates", tmp_path, changes)
+    # Of the four rates the paper's and the largest, for time.
+    head, *variants = study.read_text().split("[variants.")
+    kept = [
+        of for of in variants if not of.startswith(('"dcgan-5e-5', '"dcgan-1e-3', '"gan-sgd-0.025', '"gan-sgd-0.5'))
+    ]
+    kept = [of for of in kept if not of.startswith(('"gan-adam-5e-5', '"gan-adam-1e-3'))]
+    study.write_text("[variants.".join([head, *kept]))
     results = tmp_path / "results"
     places = ["--study", study, "--runs", tmp_path / "runs", "--results", results]
     run("experiments/dcgan_learning_rates.py", *places, "--n", 24)
     rates = json.loads((results / "dcgan_learning_rates.json").read_text())
-    assert rates["multiples"] == [0.25, 1, 5, 25] and [*rates["Frechet distance"]] == ["dcgan", "gan-sgd", "gan-adam"]
+    assert rates["multiples"] == [1, 25] and [*rates["Frechet distance"]] == ["dcgan", "gan-sgd", "gan-adam"]
     assert len(rates["Frechet distance"]["gan-sgd"]["25.0"]["per_seed"]) == 2
     # A range that is read off a line cannot be wider than the rates that were tried.
     widths = rates["width in decades"]["each its own"]["dcgan"]["per_seed"]
-    assert max(widths) <= rates["width tried"] == pytest.approx(2)
+    assert max(widths) <= rates["width tried"] == pytest.approx(1.39794)  # log10(25)
     run("experiments/gan_copies.py", *places, "--n", 24)
     copies = json.loads((results / "gan_copies.json").read_text())
     assert copies["by_variant"]["dcgan-2e-4"]["exact copies"] == [0, 0]
