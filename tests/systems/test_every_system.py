@@ -8,7 +8,7 @@ import typing
 import pytest
 import torch
 
-from ganvas import systems
+from ganvas import UserError, systems
 from ganvas.engine.folder import from_plain, plain, setting_names
 from ganvas.engine.system import Update
 from ganvas.launch import describe, override
@@ -26,11 +26,19 @@ def smoke(name, preset="smoke", **changes):
 
 def batch_for(system, count=4):
     size, channels = system.config.size, system.config.channels
-    batch = {"image": torch.rand(count, channels, size, size) * 2 - 1}
+    batch = {"image": torch.rand(count, channels, size, size) * 2 - 1, **sources(system, count)}
     if "label" in system.needs:
         batch["label"] = torch.arange(count) % system.classes
     assert system.needs <= set(batch)
     return batch
+
+
+def sources(system, count):
+    """What a system that translates is given, the first pictures the same however many there are."""
+    if not system.sides:
+        return {}
+    size, generator = system.config.size, torch.Generator().manual_seed(0)
+    return {"source": torch.rand(count, system.config.source_channels, size, size, generator=generator) * 2 - 1}
 
 
 def groups(system, step=0):
@@ -67,7 +75,10 @@ def variants():
 
 @pytest.mark.parametrize(("name", "preset", "changes"), list(variants()))
 def test_updates_are_finite_and_move_their_networks_and_no_others(name, preset, changes):
-    system = smoke(name, preset, **changes)
+    try:
+        system = smoke(name, preset, **changes)
+    except UserError as refusal:  # such as a gradient penalty with a history
+        pytest.skip(str(refusal))
     optimizers = system.optimizers()
     for step in range(2):
         batch = batch_for(system)
@@ -115,13 +126,15 @@ def test_a_picture_depends_on_its_seed_alone(name, preset):
     with torch.no_grad():
         system.prepare_sampling()
         system.eval()
-        many = system.sample(range(6), {})
-        one = system.sample([4], {} if not system.classes else {"label": torch.tensor([4 % system.classes])})
+        given = sources(system, 6)
+        many = system.sample(range(6), given)
+        alone = {name: value[4:5] for name, value in given.items()}
+        one = system.sample([4], alone if not system.classes else {"label": torch.tensor([4 % system.classes])})
     size, channels = system.config.size, system.config.channels
     assert many.shape == (6, channels, size, size) and many.dtype == torch.float32
     assert many.abs().max() <= 1
     torch.testing.assert_close(many[4:5], one, rtol=1e-4, atol=1e-5)
-    assert (many[0] - many[1]).abs().max() > 1e-3
+    assert not torch.equal(many[0], many[1])
 
 
 @pytest.mark.parametrize(("name", "preset"), smallest())
@@ -141,6 +154,8 @@ def test_samples_are_drawn_at_their_latents(name, preset):
 @pytest.mark.parametrize(("name", "preset"), smallest())
 def test_truncation_narrows_the_pictures(name, preset):
     system = smoke(name, preset).eval()
+    if system.prior is None:
+        pytest.skip("the system draws from no noise")
     # Of one class, where there are classes: those differ by more than the latent makes of them.
     label = {"label": torch.zeros(16, dtype=torch.int64)} if system.classes else {}
     with torch.no_grad():

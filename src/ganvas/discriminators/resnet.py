@@ -55,9 +55,15 @@ class ResNetDiscriminator(nn.Module):
         orthogonal_init(self)
 
     def forward(self, images: Float[Tensor, "B C H W"], condition: Condition | None = None) -> Verdict:
-        """One logit a picture, head `image` (B,)."""
-        h = F.relu(self.blocks(images)).sum((2, 3))  # a sum over positions, not a mean
-        return Verdict({"image": project(self.head(h).squeeze(1), h, self.projection, condition)})
+        """One logit a picture, head `image` (B,); features are the blocks' outputs, fine to coarse."""
+        h = images
+        features = []
+        for block in self.blocks:
+            h = block(h)
+            features.append(h)
+        h = F.relu(h).sum((2, 3))  # a sum over positions, not a mean
+        logits = project(self.head(h).squeeze(1), h, self.projection, condition)
+        return Verdict({"image": logits}, tuple(features))
 
 
 def project(

@@ -7,10 +7,11 @@ from typing import Literal
 from torch import nn
 
 from ganvas.discriminators.conv import ConvDiscriminator
+from ganvas.discriminators.patch import PatchDiscriminator
 from ganvas.discriminators.resnet import ResNetDiscriminator
 from ganvas.discriminators.unet import UNetDiscriminator
 
-SharedDiscriminator = Literal["conv", "resnet", "unet"]
+SharedDiscriminator = Literal["conv", "resnet", "unet", "patch"]
 
 
 def build_discriminator(
@@ -19,7 +20,7 @@ def build_discriminator(
     """A discriminator with its paper's settings.
 
     Args:
-        name: `conv` (DCGAN), `resnet` (BigGAN) or `unet` (U-Net GAN).
+        name: `conv` (DCGAN), `resnet` (BigGAN), `unet` (U-Net GAN) or `patch` (pix2pix, patches of 70 px).
         size: Side of the pictures, pixels.
         channels: Of the pictures.
         width: Channels after the first layer.
@@ -28,6 +29,11 @@ def build_discriminator(
     Raises:
         UserError: It does not take pictures of that size.
     """
-    networks = {"conv": ConvDiscriminator, "resnet": ResNetDiscriminator, "unet": UNetDiscriminator}
+    networks = {
+        "conv": ConvDiscriminator,
+        "resnet": ResNetDiscriminator,
+        "unet": UNetDiscriminator,
+        "patch": PatchDiscriminator,
+    }
     network: nn.Module = networks[name](size, channels=channels, width=width, classes=classes)
     return network

@@ -34,6 +34,11 @@ class Condition:
             }
         )
 
+    def joined(self, other: Condition) -> Condition:
+        """The conditions of two batches, one after the other; both have the same parts."""
+        pairs = {field.name: (getattr(self, field.name), getattr(other, field.name)) for field in fields(self)}
+        return Condition(**{name: None if a is None else torch.cat([a, b]) for name, (a, b) in pairs.items()})
+
 
 @dataclass(frozen=True)
 class Verdict:

@@ -7,8 +7,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from ganvas.data import Data
@@ -16,7 +17,7 @@ from ganvas.engine.checkpoint import State
 from ganvas.engine.collapse import CollapseWatch
 from ganvas.engine.log import FullDiskGuard, Log, read_stats
 from ganvas.engine.system import Batch, System
-from ganvas.viz.grids import grid, save_png
+from ganvas.viz.grids import beside, grid, save_png
 
 
 def sample_in_batches(
@@ -75,13 +76,14 @@ class Preview:
         seeds = range(len(self.real["image"]))
         with state.average.in_place(state.system, self.seed), self.autocast():
             samples = torch.cat(list(sample_in_batches(state.system, seeds, self.conditions, None, self.batch)))
-            picture = state.system.picture(self.data)
+            own = state.system.picture(self.data)
+        picture = self.laid_out(state.system, samples) if own is None else own
         with FullDiskGuard(self.log):
             self.folder.mkdir(exist_ok=True)
-            if picture is None and not (self.folder / "real.png").exists():
+            if own is None and not (self.folder / "real.png").exists():
                 save_png(self.folder / "real.png", grid(self.real["image"]), self.texts)
             path = self.folder / f"step-{state.step:08d}.png"
-            save_png(path, grid(samples) if picture is None else picture, self.texts)
+            save_png(path, picture, self.texts)
             self.log.picture(state.step, "samples", path)
         ratio = self.watch.ratio(samples)
         self.log.event(state.step, "grid", diversity=round(ratio, 4))
@@ -92,6 +94,13 @@ class Preview:
                 f"step {state.step}: samples are nearly alike, their diversity is {ratio:.0%} of the data's: "
                 "the generator may have collapsed"
             )
+
+    def laid_out(self, system: System, samples: Float[Tensor, "B C H W"]) -> UInt8[np.ndarray, "H W C"]:
+        """The grid: samples; of translations the source beside each, and the true picture where there is one."""
+        if not system.sides:
+            return grid(samples)
+        truth = [self.real["image"]] if system.sides == "paired" else []
+        return grid(*beside(self.real["source"], samples, *truth))
 
     def remember(self, stats: Path, step: int) -> None:
         """Takes in what earlier grids, up to `step`, showed, so that a resumed run reports as it would have."""

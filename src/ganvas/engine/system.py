@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Batch = dict[str, Tensor]
 """Named tensors of one micro-batch: `image` (B, C, H, W) in [-1, 1], `label` (B,) int64, ...
+
+With two sides `image` is what is to be drawn and `source`, of the same height and width, what it is drawn from.
 
 Every update of a step receives the same dictionaries, so a system may leave a tensor in one for a later
 update of the same step (pix2pix reuses its fakes; the key is the system's own).
@@ -73,6 +75,18 @@ class System(nn.Module):
     classes: int = 0
     """Number of classes that pictures are drawn of; 0 without."""
 
+    sides: Literal["", "paired", "unpaired"] = ""
+    """Whether it turns pictures (`source`) into others (`image`), and learns it from pairs or from two unrelated sets.
+
+    Such a system has `translate`, and its `Config` has `source_channels` beside `channels`.
+    """
+
+    directions: tuple[str, ...] = ("AtoB",)
+    """Of a system with sides: what it can translate into what, A being the source side; the first unless asked."""
+
+    multiple: int = 1
+    """Pixels. Of a system with sides: height and width of pictures to be translated are multiples of this."""
+
     def begin(self, batches: Iterable[Batch]) -> None:
         """Called once before the first step of a new run, for weights whose first values depend on the data.
 
@@ -116,15 +130,17 @@ class System(nn.Module):
         Args:
             seeds: One integer >= 0 a picture.
             conditions: What the pictures are conditioned on, each (B, ...) with B = len(seeds): `label`,
-                later `source`, `text`, ... A missing one is chosen by the system (labels in turn).
+                `source`, ... A missing label is chosen by the system (in turn); a source cannot be.
             truncation: Latents are drawn from a normal cut off at +-truncation (Brock et al. 2019, section 3.1);
                 None cuts off nothing.
 
         Returns:
             (B, C, H, W), float32, in [-1, 1], on the system's device.
         """
+        if self.sides:
+            return self.translate(conditions["source"], seeds)
         if self.prior is None:
-            raise NotImplementedError("a system without a prior has a `sample` of its own")
+            raise NotImplementedError("a system without a prior or sides has a `sample` of its own")
         if self.classes and "label" not in conditions:
             conditions = {**conditions, "label": torch.as_tensor(list(seeds)) % self.classes}
         return self.from_latents(self.prior.seeded(seeds, truncation), conditions)
@@ -142,6 +158,20 @@ class System(nn.Module):
         device = next(self.generator.parameters()).device
         pictures: Tensor = self.generator(latents.to(device), conditions["label"].to(device) if self.classes else None)
         return pictures
+
+    def translate(self, source: Tensor, seeds: Sequence[int], direction: str = "AtoB") -> Tensor:
+        """Pictures of one side turned into the other; every system with `sides` has it.
+
+        Args:
+            source: (B, C, H, W) in [-1, 1], H and W multiples of `multiple`.
+            seeds: One integer >= 0 a picture, for systems whose translations are drawn at random. A picture of a given
+                seed is translated in the same way whatever stands beside it in the batch.
+            direction: One of `directions`.
+
+        Returns:
+            (B, C', H, W), float32, in [-1, 1].
+        """
+        raise NotImplementedError("a system with sides has a `translate` of its own")
 
     def picture(self, data: Any) -> UInt8[np.ndarray, "H W C"] | None:
         """A picture of how training stands, for systems whose samples are not pictures themselves.

@@ -34,6 +34,7 @@ from torch import Tensor, nn
 from ganvas.discriminators import Condition, Verdict
 from ganvas.errors import UserError
 from ganvas.losses.cutmix import cutmix_mask, mix
+from ganvas.losses.history import History
 from ganvas.losses.objectives import ObjectiveName, objective
 from ganvas.losses.penalties import Discriminator, gradient_penalty, zero_centred_penalty
 from ganvas.nn.dtypes import at_least_float32
@@ -51,7 +52,7 @@ class AdversarialLoss(nn.Module):
     patch or a pixel. Terms are named after the heads, weighted, scalar, float32, and meant to be added.
 
     The discriminator is held, not registered: `parameters()` and `state_dict()` of the loss are its own, so that a
-    model that holds both saves the discriminator once. The one thing it has to keep is how often it was called.
+    model that holds both saves the discriminator once. What it has to keep is how often it was called, and the history.
 
     Args:
         discriminator: Pictures (B, C, H, W) and a condition in, a `Verdict` out.
@@ -68,6 +69,12 @@ class AdversarialLoss(nn.Module):
         r2: The same on generated pictures.
         gradient_penalty: Weight of the penalty on the gradient norm between them (Gulrajani et al. 2017).
         penalty_every: Penalties are computed every so many steps, and weighted so much more (Karras et al. 2020).
+        history: Generated pictures of earlier steps that are kept, B; half of those that the discriminator is shown are
+            drawn from them (Shrivastava et al. 2017, section 2.3); 0 is none.
+        feature_matching: Weight of the distance between the mean features of real and of generated pictures, in what the
+            generator minimises: of each layer the mean of (mean real - mean generated)^2, summed over layers
+            (Salimans et al. 2016, section 3.1; as in DiscoGAN's published code).
+        first_matched: The first layer of the discriminator whose features are matched, counted from 1.
         augment: Applied to real and generated pictures before the discriminator, such as `ganvas.augment.DiffAugment`.
         discriminator_weight: Factor on the discriminator's adversarial terms (one half in several papers' code).
         generator_weight: Factor on the generator's.
@@ -95,6 +102,9 @@ class AdversarialLoss(nn.Module):
         r2: float = 0.0,
         gradient_penalty: float = 0.0,
         penalty_every: int = 1,
+        history: int = 0,
+        feature_matching: float = 0.0,
+        first_matched: int = 1,
         augment: Callable[[Images], Images] | None = None,
         discriminator_weight: float = 1.0,
         generator_weight: float = 1.0,
@@ -113,12 +123,22 @@ class AdversarialLoss(nn.Module):
             raise UserError(
                 f"CutMix judges pictures one by one, which {objective} does not: choose another objective, or cutmix 0"
             )
+        if history < 0 or first_matched < 1:
+            raise UserError(
+                f"history ({history}) is a number of pictures, first_matched ({first_matched}) of a layer from 1"
+            )
+        if history and gradient_penalty:
+            raise UserError(
+                "the gradient penalty lies between pictures of one batch: give gradient_penalty 0, or history 0"
+            )
         self.__dict__["discriminator"] = discriminator  # held without being registered, see above
         self.cutmix, self.cutmix_loss, self.cutmix_mode = cutmix, cutmix_loss, cutmix_mode
         self.cutmix_warmup, self.consistency = cutmix_warmup, consistency
         self.r1, self.r2, self.gradient_penalty, self.penalty_every = r1, r2, gradient_penalty, penalty_every
         self.augment = augment or (lambda images: images)
         self.discriminator_weight, self.generator_weight = discriminator_weight, generator_weight
+        self.history = History(history) if history else None
+        self.feature_matching, self.first_matched = feature_matching, first_matched
         # Batch norm couples the pictures of a forward pass: real and generated ones then go in separately.
         batch_norm = nn.modules.batchnorm._BatchNorm
         self._together = not any(isinstance(module, batch_norm) for module in discriminator.modules())
@@ -144,17 +164,21 @@ class AdversarialLoss(nn.Module):
         if step is None:
             step = int(self.calls)
             self.calls += 1
-        real, fake = self.augment(real), self.augment(fake.detach())
+        given = condition
+        fake = fake.detach()
+        if self.history is not None:
+            fake, given = self.history(fake, condition)
+        real, fake = self.augment(real), self.augment(fake)
         warm = min(1.0, step / self.cutmix_warmup) if self.cutmix_warmup else 1.0
         probability = self.cutmix * (warm if self.cutmix_mode == "replace" else 1.0)
         mixed = probability > 0 and torch.rand(()).item() < probability  # drawn on the CPU: no device is waited for
         with update_scope(), weight_scope():
             terms: Terms
             if mixed:
-                terms = self._mixed_terms(real, fake, condition, warm)
+                terms = self._mixed_terms(real, fake, condition, given, warm)
             else:
-                terms = self._plain_terms(*self._judge([real, fake], condition))
-            return terms | self._penalties(real, fake, condition, step)
+                terms = self._plain_terms(*self._judge([real, fake], [condition, given]))
+            return terms | self._penalties(real, fake, condition, given, step)
 
     def generator_terms(self, fake: Images, condition: Condition | None = None, real: Images | None = None) -> Terms:
         """What the generator minimises; gradients reach it through `fake`.
@@ -162,32 +186,57 @@ class AdversarialLoss(nn.Module):
         Args:
             fake: Generated pictures, (B, C, H, W) in [-1, 1].
             condition: Of the pictures.
-            real: Real pictures, which a relativistic objective compares with.
+            real: Real pictures, which a relativistic objective compares with and feature matching matches.
+
+        Returns:
+            A term for each head; `feature_matching` if there is any.
 
         Raises:
-            ValueError: The objective is relativistic and `real` is missing.
+            ValueError: `real` is missing and needed.
+            UserError: Feature matching with a discriminator that has no such layer.
         """
         fake = self.augment(fake)
+        comparing = self.objective.relative or self.feature_matching > 0
+        if comparing and real is None:
+            raise ValueError("relativistic objectives and feature matching need generator_terms(..., real=real)")
         with update_scope(), weight_scope():
-            if not self.objective.relative:
-                (verdict,) = self._judge([fake], condition)
-                logits = verdict.heads
-            elif real is None:
-                raise ValueError("a relativistic objective needs generator_terms(..., real=real)")
+            if not comparing or real is None:
+                (verdict,) = self._judge([fake], [condition])
+            elif self.objective.relative:
+                verdict, other = self._judge([fake, self.augment(real)], [condition, condition])
             else:
-                judged = self._judge([fake, self.augment(real)], condition)
-                logits = {name: judged[0].heads[name] - judged[1].heads[name] for name in judged[0].heads}
-        return {
+                (verdict,) = self._judge([fake], [condition])
+                with torch.no_grad():  # nothing of the generator's is behind the real pictures
+                    (other,) = self._judge([self.augment(real)], [condition])
+        logits = verdict.heads
+        if self.objective.relative:
+            logits = {name: verdict.heads[name] - other.heads[name] for name in verdict.heads}
+        terms = {
             name: self.generator_weight * self.objective.generator(at_least_float32(head)).mean()
             for name, head in logits.items()
         }
+        if self.feature_matching:
+            terms["feature_matching"] = self.feature_matching * self._feature_distance(verdict, other)
+        return terms
 
-    def _judge(self, groups: list[Images], condition: Condition | None) -> list[Verdict]:
+    def _feature_distance(self, fake: Verdict, real: Verdict) -> Tensor:
+        layers = list(zip(fake.features, real.features, strict=True))[self.first_matched - 1 :]
+        if not layers:
+            raise UserError(
+                f"this discriminator shows the features of {len(fake.features)} layers: give first_matched "
+                f"({self.first_matched}) as one of them, or feature_matching 0"
+            )
+        means = [(at_least_float32(a).mean(0), at_least_float32(b).mean(0)) for a, b in layers]
+        return torch.stack([F.mse_loss(a, b) for a, b in means]).sum()
+
+    def _judge(self, groups: list[Images], conditions: list[Condition | None]) -> list[Verdict]:
         """The verdict on each group of B pictures; in one forward pass where that changes nothing."""
         if not self._together or len(groups) == 1:
-            return [self.discriminator(images, condition) for images in groups]
-        repeated = None if condition is None else condition.repeated(len(groups))
-        verdict: Verdict = self.discriminator(torch.cat(groups), repeated)
+            return [self.discriminator(*pair) for pair in zip(groups, conditions, strict=True)]
+        condition = conditions[0]
+        for other in conditions[1:]:
+            condition = None if condition is None or other is None else condition.joined(other)
+        verdict: Verdict = self.discriminator(torch.cat(groups), condition)
         return verdict.split([len(images) for images in groups])
 
     def _plain_terms(self, real: Verdict, fake: Verdict) -> Terms:
@@ -201,14 +250,18 @@ class AdversarialLoss(nn.Module):
             terms[name] = self.discriminator_weight * loss
         return terms
 
-    def _mixed_terms(self, real: Images, fake: Images, condition: Condition | None, warm: float) -> Terms:
+    def _mixed_terms(
+        self, real: Images, fake: Images, condition: Condition | None, given: Condition | None, warm: float
+    ) -> Terms:
         """CutMix and consistency (Schönfeld et al. 2020, section 3.2), with the ordinary terms in mode `add`."""
+        if given is not condition:
+            raise UserError("pictures of other conditions cannot be mixed: give history 0, or cutmix 0")
         mask = cutmix_mask(len(real), real.shape[2], real.shape[3], real.device)
         groups = [mix(real, fake, mask)]
         adding = self.cutmix_mode == "add"
         if adding or self.consistency:
             groups += [real, fake]
-        verdicts = self._judge(groups, condition)
+        verdicts = self._judge(groups, [condition] * len(groups))
         per_pixel = [name for name, head in verdicts[0].heads.items() if head.shape == mask.shape]
         if not per_pixel:
             raise UserError("CutMix needs a discriminator with a logit for every pixel, such as the U-Net's")
@@ -232,14 +285,16 @@ class AdversarialLoss(nn.Module):
             terms["consistency"] = self.consistency * torch.stack(losses).mean()
         return terms
 
-    def _penalties(self, real: Images, fake: Images, condition: Condition | None, step: int) -> Terms:
+    def _penalties(
+        self, real: Images, fake: Images, condition: Condition | None, given: Condition | None, step: int
+    ) -> Terms:
         if step % self.penalty_every:
             return {}
         terms = {}
         if self.r1:
             terms["r1"] = self.r1 * zero_centred_penalty(self.discriminator, real, condition)
         if self.r2:
-            terms["r2"] = self.r2 * zero_centred_penalty(self.discriminator, fake, condition)
+            terms["r2"] = self.r2 * zero_centred_penalty(self.discriminator, fake, given)
         if self.gradient_penalty:
             terms["gradient_penalty"] = self.gradient_penalty * gradient_penalty(
                 self.discriminator, real, fake, condition

@@ -38,6 +38,12 @@ class Adversarial:
     """Weight of the WGAN-GP penalty (Gulrajani et al. 2017)."""
     penalty_every: PositiveInt = 16
     """Penalties are computed once in so many steps."""
+    history: NonNegativeInt = 0
+    """Generated pictures of earlier steps that are kept, half of what the discriminator is shown (SimGAN, section 2.3)."""
+    feature_matching: NonNegativeFloat = 0.0
+    """Weight of matching the discriminator's mean features (0.9 in DiscoGAN's published code)."""
+    first_matched: PositiveInt = 2
+    """First layer of the discriminator whose features are matched (DiscoGAN's code: 2, and 3 for its angle tasks)."""
     diffaugment: str = ""
     """Policies of DiffAugment for small data sets, such as color,translation,cutout."""
 
@@ -70,6 +76,9 @@ class Adversarial:
             r2=self.r2,
             gradient_penalty=self.gradient_penalty,
             penalty_every=self.penalty_every,
+            history=self.history,
+            feature_matching=self.feature_matching,
+            first_matched=self.first_matched,
             augment=DiffAugment(self.diffaugment) if self.diffaugment else None,
             discriminator_weight=discriminator_weight,
             generator_weight=generator_weight,

@@ -33,6 +33,13 @@ def dcgan_init(module: nn.Module) -> None:
                     icnr_(convolution, shuffle.upscale_factor)
 
 
+def default_init(module: nn.Module) -> None:
+    """PyTorch's own first weights, for a network that was given others."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | BatchNorm):
+            layer.reset_parameters()
+
+
 def uniform_init(module: nn.Module, size: float) -> None:
     """Linear layers' weights uniform from -size to size, biases 0; left as they are if `size` is 0."""
     if size:

@@ -84,22 +84,36 @@ FAKE = "fake"
 """Key of a batch under which the pictures of one update are left for a later one of the same step."""
 
 
+def once(batch: Batch, key: str, generator: nn.Module, make: Callable[[], Tensor]) -> Tensor:
+    """What `make` gives, made once for all updates of a step and left in the batch under `key`.
+
+    Its graph is kept, also where the generator is frozen in the update that comes first.
+
+    Args:
+        batch: Of the step.
+        key: Name of the tensor, no key of the data's.
+        generator: Whose parameters a later update moves.
+        make: Passes through the generator.
+    """
+    if key not in batch:
+        frozen = [parameter for parameter in generator.parameters() if not parameter.requires_grad]
+        for parameter in frozen:
+            parameter.requires_grad_(True)
+        try:
+            batch[key] = make()
+        finally:
+            for parameter in frozen:
+                parameter.requires_grad_(False)
+    return batch[key]
+
+
 def draw_once(generator: nn.Module, batch: Batch, prior: Prior, classes: int = 0) -> Float[Tensor, "B C H W"]:
     """Pictures as `draw` gives them, the same for every update of a step, for algorithms that use them twice.
 
     The first call keeps the graph, so that the generator's update need not pass through the generator again. Until
     then it is held, for all micro-batches of the step.
     """
-    if FAKE not in batch:
-        frozen = [parameter for parameter in generator.parameters() if not parameter.requires_grad]
-        for parameter in frozen:
-            parameter.requires_grad_(True)
-        try:
-            batch[FAKE] = draw(generator, batch, prior, classes)
-        finally:
-            for parameter in frozen:
-                parameter.requires_grad_(False)
-    return batch[FAKE]
+    return once(batch, FAKE, generator, lambda: draw(generator, batch, prior, classes))
 
 
 def refresh_statistics(system: System, generator: nn.Module, *, batches: int = 8, size: int = 32) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -33,6 +34,43 @@ class ModulatedBatchNorm(nn.Module):
         gain = 1 + self.gain(code).to(x.dtype)
         bias = self.bias(code).to(x.dtype)
         return F.relu(torch.addcmul(bias[:, :, None, None], x, gain[:, :, None, None]), inplace=True)
+
+
+PictureNorm = Literal["batch", "instance"]
+"""Over the pictures of a batch and their positions, or over those of each picture alone."""
+
+
+class OwnStatistics(nn.BatchNorm2d):
+    """Batch norm that keeps no statistics: those of the batch in training, afterwards each picture's own.
+
+    The published code of pix2pix tests with the statistics of the test batch, of one picture; so a picture's
+    translation depends on no other (Isola et al. 2017, section 3.4).
+
+    Args:
+        channels: Of the feature maps.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, track_running_stats=False)
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+        """Normalise, then gain and bias."""
+        if self.training:
+            return super().forward(x)
+        return F.group_norm(x, self.num_features, self.weight, self.bias, self.eps)
+
+
+def norm_layer(name: PictureNorm, channels: int) -> nn.Module:
+    """A norm as a layer: batch norm with gain and bias, or instance norm (Ulyanov et al. 2016) without.
+
+    Args:
+        name: Which.
+        channels: Of the feature maps.
+    """
+    if name == "batch":
+        return nn.BatchNorm2d(channels)
+    # The same as nn.InstanceNorm2d, which cannot stay in channels-last.
+    return nn.GroupNorm(channels, channels, affine=False)
 
 
 def refresh_batch_norm(network: nn.Module, run: Callable[[], object], batches: int) -> None:

@@ -38,7 +38,7 @@ class Adams:
     """Steps that the rates take to fall to 0; 0: they stay as they are."""
 
     def optimizers(self, generator: nn.Module, discriminator: nn.Module) -> dict[str, Optimizer]:
-        """One for each network, each in one fused kernel."""
+        """One for each network that has anything to learn, each in one fused kernel."""
         rates = {"discriminator": self.discriminator_rate, "generator": self.generator_rate}
         networks = {"discriminator": discriminator, "generator": generator}
         betas = (self.beta1, self.beta2)
@@ -47,6 +47,7 @@ class Adams:
                 network.parameters(), rates[name], betas, self.adam_eps, weight_decay=self.weight_decay, fused=True
             )
             for name, network in networks.items()
+            if any(True for _ in network.parameters())
         }
 
     def schedule(self, step: int, optimizers: Mapping[str, Optimizer]) -> None:
@@ -95,13 +96,21 @@ class Descent:
                 group["lr"], group["momentum"] = rate, momentum
 
 
-def chosen(name: Literal["sgd", "adam"], descent: Descent, adam: Adams) -> Descent | Adams:
+def chosen(
+    name: Literal["sgd", "adam"], descent: Descent, adam: Adams, *, usual: Adams | None = None
+) -> Descent | Adams:
     """The one of the two that is used.
+
+    Args:
+        name: Which.
+        descent: Settings of the one.
+        adam: Settings of the other.
+        usual: The system's own default for `adam`, if it is another than everybody's.
 
     Raises:
         UserError: The settings of the other one were changed, which would do nothing.
     """
-    if name == "sgd" and adam != Adams():
+    if name == "sgd" and adam != (usual or Adams()):
         raise UserError(
             "the rates and decays of Adam do nothing with --optimizer sgd: give --optimizer adam, or --rate"
         )

@@ -56,6 +56,23 @@ def grid(
     return canvas
 
 
+def beside(*groups: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B*G 3 H W"], int]:
+    """Pictures that belong together next to each other, for `grid`: input, output, truth.
+
+    Args:
+        *groups: G groups of B pictures in [-1, 1]; gray ones become colour where they do not all have as many channels.
+
+    Returns:
+        The pictures, and how many a row of a grid should have: about three times as many as there are rows.
+    """
+    shown = [group.detach().float().cpu() for group in groups]
+    if len({group.shape[1] for group in shown}) > 1:
+        shown = [group[:, :3] if group.shape[1] >= 3 else group[:, :1].expand(-1, 3, -1, -1) for group in shown]
+    count = len(shown[0])
+    columns = max(1, round(math.sqrt(count / len(groups)))) * len(groups)
+    return torch.stack(shown, 1).flatten(0, 1), columns
+
+
 def save_png(path: Path, array: UInt8[np.ndarray, "H W C"], texts: Mapping[str, str] | None = None) -> None:
     """Writes a picture as PNG, whole or not at all.
 
