@@ -60,7 +60,7 @@ def test_pooling_is_a_sum():
     pooled = []
     discriminator.head.register_forward_hook(lambda m, i, o: pooled.append(i[0]))
     h = []
-    discriminator.blocks.register_forward_hook(lambda m, i, o: h.append(o))
+    discriminator.blocks[-1].register_forward_hook(lambda m, i, o: h.append(o))
     discriminator(torch.randn(2, 3, 32, 32))
     torch.testing.assert_close(pooled[0], h[0].clamp(min=0).sum((2, 3)))
 

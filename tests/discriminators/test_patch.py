@@ -1,4 +1,4 @@
-"""PatchGAN against the counts, fields and sizes of the published networks (appendix 6.1.2 of the paper, and its code)."""
+"""PatchGAN against the counts, fields and sizes of the published networks (appendix 6.1.2 and its code)."""
 
 import pytest
 import torch

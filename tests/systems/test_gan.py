@@ -9,7 +9,7 @@ from torch import nn
 
 import ganvas
 from ganvas.data.options import DataOptions
-from ganvas.data.prepare import open_data
+from ganvas.data import open_data
 from ganvas.engine.system import Update
 from ganvas.errors import UserError
 from ganvas.nn.latent import FAKE

@@ -69,10 +69,10 @@ class AdversarialLoss(nn.Module):
         r2: The same on generated pictures.
         gradient_penalty: Weight of the penalty on the gradient norm between them (Gulrajani et al. 2017).
         penalty_every: Penalties are computed every so many steps, and weighted so much more (Karras et al. 2020).
-        history: Generated pictures of earlier steps that are kept, B; half of those that the discriminator is shown are
-            drawn from them (Shrivastava et al. 2017, section 2.3); 0 is none.
-        feature_matching: Weight of the distance between the mean features of real and of generated pictures, in what the
-            generator minimises: of each layer the mean of (mean real - mean generated)^2, summed over layers
+        history: Generated pictures of earlier steps that are kept, B; half of those that the discriminator is shown
+            are drawn from them (Shrivastava et al. 2017, section 2.3); 0 is none.
+        feature_matching: Weight of the distance between the mean features of real and of generated pictures, in what
+            the generator minimises: of each layer the mean of (mean real - mean generated)^2, summed over layers
             (Salimans et al. 2016, section 3.1; as in DiscoGAN's published code).
         first_matched: The first layer of the discriminator whose features are matched, counted from 1.
         augment: Applied to real and generated pictures before the discriminator, such as `ganvas.augment.DiffAugment`.

@@ -39,7 +39,7 @@ class Adversarial:
     penalty_every: PositiveInt = 16
     """Penalties are computed once in so many steps."""
     history: NonNegativeInt = 0
-    """Generated pictures of earlier steps that are kept, half of what the discriminator is shown (SimGAN, section 2.3)."""
+    """Generated pictures of earlier steps that are kept; half of those judged are drawn from them (SimGAN, 2.3)."""
     feature_matching: NonNegativeFloat = 0.0
     """Weight of matching the discriminator's mean features (0.9 in DiscoGAN's published code)."""
     first_matched: PositiveInt = 2

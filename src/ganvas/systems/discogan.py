@@ -1,7 +1,7 @@
 """Unpaired translation in both directions at once (DiscoGAN).
 
-Kim, Cha, Kim, Lee & Kim, "Learning to Discover Cross-Domain Relations with Generative Adversarial Networks" (ICML 2017),
-arXiv 1703.05192.
+Kim, Cha, Kim, Lee & Kim, "Learning to Discover Cross-Domain Relations with Generative Adversarial Networks" (ICML
+2017), arXiv 1703.05192.
 
 Two sets of pictures, A (`source`) and B (`image`), of which nobody says what belongs to what. G_AB and G_BA translate,
 D_B and D_A judge, and what is translated there and back must be what it was:
@@ -32,6 +32,7 @@ The paper gives the mixtures' networks three and five linear layers but not thei
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, Literal
@@ -122,7 +123,7 @@ class Generator(nn.Module):
         super().__init__()
         widths = [config.width << level for level in range(HALVINGS)]
         layers: list[nn.Module] = [nn.Conv2d(inputs, widths[0], 4, 2, 1, bias=False), nn.LeakyReLU(0.2, inplace=True)]
-        for below, above in zip(widths[:-1], widths[1:], strict=True):
+        for below, above in itertools.pairwise(widths):
             layers += [nn.Conv2d(below, above, 4, 2, 1, bias=False), nn.BatchNorm2d(above)]
             layers += [nn.LeakyReLU(0.2, inplace=True)]
         if config.bottleneck:
@@ -132,7 +133,7 @@ class Generator(nn.Module):
             layers += [nn.LeakyReLU(0.2, inplace=True)]
             layers += [nn.ConvTranspose2d(config.bottleneck, widths[-1], 4, 1, 0, bias=False)]
             layers += [nn.BatchNorm2d(widths[-1]), nn.ReLU(inplace=True)]
-        for above, below in zip(widths[:0:-1], widths[-2::-1], strict=True):
+        for above, below in itertools.pairwise(widths[::-1]):
             layers += [nn.ConvTranspose2d(above, below, 4, 2, 1, bias=False), nn.BatchNorm2d(below)]
             layers += [nn.ReLU(inplace=True)]
         layers += [nn.ConvTranspose2d(widths[0], outputs, 4, 2, 1, bias=False)]

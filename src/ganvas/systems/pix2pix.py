@@ -13,9 +13,9 @@ side by side and says whether y is real:
 G maximises log D(x, G(x, z)), and D's loss is halved (section 3.3). The noise z is dropout in G, at work when it
 translates as well. What the paper takes apart:
 
-    L1 alone; GAN; cGAN; L1 + GAN; L1 + cGAN (section 4.1)   --gan none|unconditional|conditional, --reconstruction l1|l2|none
-    U-Net or encoder-decoder (section 4.2)                   --no-skips
-    PixelGAN, PatchGAN, ImageGAN (section 4.3)               --patch 1|16|34|70|142|286
+    L1; GAN; cGAN; L1 + GAN; L1 + cGAN (section 4.1)   --gan none|unconditional|conditional, --reconstruction l1|l2|none
+    U-Net or encoder-decoder (section 4.2)             --no-skips
+    PixelGAN, PatchGAN, ImageGAN (section 4.3)         --patch 1|16|34|70|142|286
 
 Norms take the statistics of the batch in training and of each picture when it translates, which at the paper's batches
 of one picture is the same; for larger batches there is `--norm instance`.

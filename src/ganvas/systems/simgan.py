@@ -3,25 +3,25 @@
 Shrivastava, Pfister, Tuzel, Susskind, Wang & Webb, "Learning from Simulated and Unsupervised Images through Adversarial
 Training" (CVPR 2017), arXiv 1612.07828.
 
-A refiner R changes a simulated picture x (`source`), of which everything is known, so that a discriminator D takes it for
-one of the real pictures y (`image`), of which nothing is:
+A refiner R changes a simulated picture x (`source`), of which everything is known, so that a discriminator D takes it
+for one of the real pictures y (`image`), of which nothing is:
 
     L_D(phi)   = -sum log D(R(x)) - sum log(1 - D(y))                       (eq. 2), D the probability of `refined`
     L_R(theta) = -sum log(1 - D(R(x))) + lambda |psi(R(x)) - psi(x)|_1      (eq. 1, 3, 4)
 
-psi is the identity or a map of features (`--regularise`). D is fully convolutional and judges patches, so that no part of
-the picture may be changed into what is typical of real pictures as a whole (section 2.2). It is shown refined pictures
-of the past as well (`--history`, section 2.3). Algorithm 1: R learns to change nothing (`--refiner-warmup` steps), then
-D alone (`--discriminator-warmup`), then K_g updates of R and K_d of D a step (`--refiner-updates`,
-`--discriminator-updates`). Train it on two sides, such as `--data fonts-digits::digits:train`, refine with
-`ganvas translate`, and test people with `ganvas turing`.
+psi is the identity or a map of features (`--regularise`). D is fully convolutional and judges patches, so that what it
+asks for is the same everywhere in the picture (section 2.2). It is shown refined pictures of the past as well
+(`--history`, section 2.3). Algorithm 1: R learns to change nothing (`--refiner-warmup` steps), then D alone
+(`--discriminator-warmup`), then K_g updates of R and K_d of D a step (`--refiner-updates`, `--discriminator-updates`).
+Train it on two sides, such as `--data fonts-digits::digits:train`, refine with `ganvas translate`, and test people with
+`ganvas turing`.
 
-Departures: logits stand for `real`, as everywhere here; the paper's D is one minus that, and its losses are the same. The
-two-channel softmax of a patch is the sigmoid of the difference of its channels. Losses are means over patches and
-pixels, not sums, so lambda is larger than for sums (the paper gives neither lambda nor the size of the history). R ends in a
-tanh, as in the common port, and its last layer adds to the picture where `--residual` is given. The first update of R
-and that of D in a step share a batch of simulated and real pictures, where Algorithm 1 draws anew. Pictures are square:
-the paper's 35 x 55 eyes are 55 x 55 in the preset `gaze`; `ganvas translate` takes any size.
+Departures: logits stand for `real`, as everywhere here; the paper's D is one minus that, and its losses are the same.
+The two-channel softmax of a patch is the sigmoid of the difference of its channels. Losses are means over patches and
+pixels, not sums, so lambda is larger than for sums (the paper gives neither lambda nor the size of the history). R ends
+in a tanh, as in the common port; with `--residual` its last layer adds to the picture instead. The first updates of R
+and of D in a step share a batch of simulated and real pictures, where Algorithm 1 draws anew. Pictures are square: the
+paper's 35 x 55 eyes are 55 x 55 in the preset `gaze`; `ganvas translate` takes any size.
 """
 
 from __future__ import annotations
