@@ -41,12 +41,15 @@ from ganvas.engine.folder import environment
 from ganvas.engine.loop import Loop
 from ganvas.engine.precision import autocast, resolve_device, resolve_precision
 from ganvas.launch import override
+from ganvas.nn.optim import FusedAdam
 from ganvas.nn.weights import reference_scope
 from ganvas.systems import find, find_preset
 
 # Settings that make a step of each kind, by system; a system that is not named has one kind.
 VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "unetgan": {"plain": {"cutmix": 0.0, "consistency": 0.0}, "cutmix": {"cutmix": 1.0, "cutmix_warmup": 0}},
+    # The steps after both warm-ups.
+    "simgan": {"step": {"refiner_warmup": 0, "discriminator_warmup": 0}},
 }
 # Settings that make the networks as narrow as can be.
 NARROWEST: dict[str, dict[str, Any]] = {
@@ -65,7 +68,7 @@ class Step:
         optimizers = system.optimizers()
         if naive:
             optimizers = {
-                key: type(optimizer)(
+                key: {FusedAdam: torch.optim.Adam}.get(type(optimizer), type(optimizer))(
                     [
                         {key: group[key] for key in ("params", "lr", "betas", "momentum") if key in group}
                         for group in optimizer.param_groups
@@ -134,17 +137,24 @@ def seconds(run: Any, device: torch.device) -> float:
     return time.perf_counter() - start
 
 
-def pictures(folder: Path, size: int, channels: int, count: int = 2000) -> Any:
-    """Prepared random pictures of two classes; points where the system learns those."""
+def pictures(folder: Path, name: str, config: Any, count: int = 2000) -> Any:
+    """Prepared random pictures of two classes, on both sides where there are two; points where those are learnt."""
+    size, channels, sides = config.size, config.channels, find(name).SYSTEM.sides
     if size == 1:
-        return open_data("normal1d", DataOptions(), size=1, channels=channels)
+        data = "mixtures2d" if sides else "normal1d"
+        return open_data(data, DataOptions(), size=1, channels=channels, source_channels=channels, sides=sides)
     generator = np.random.default_rng(0)
     for label in "01":
         (folder / "pictures" / label).mkdir(parents=True)
     for i in range(count):
         noise = generator.integers(0, 256, (8, 8, 3), dtype=np.uint8)
         Image.fromarray(noise).resize((size, size)).save(folder / "pictures" / str(i % 2) / f"{i}.bmp")
-    return open_data(folder / "pictures", DataOptions(cache=folder / "cache"), size=size, channels=channels)
+    options, data = DataOptions(cache=folder / "cache"), str(folder / "pictures")
+    if not sides:
+        return open_data(data, options, size=size, channels=channels)
+    return open_data(
+        f"{data}::{data}", options, size=size, channels=channels, source_channels=config.source_channels, sides=sides
+    )
 
 
 def measure(name: str, args: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -158,7 +168,7 @@ def measure(name: str, args: argparse.Namespace, folder: Path) -> dict[str, Any]
         training = replace(training, precision=args.precision)
     ranks = Ranks(device=resolve_device(args.device))
     size = preset.config.size
-    prepared = pictures(folder, size, preset.config.channels)
+    prepared = pictures(folder, name, preset.config)
     sampler = partial(prepared.sampler, seed=0, options=DataOptions(), device=ranks.device, size=size)
     pair, sampler = sampler(batch=2), sampler(batch=args.batch)
     kinds = VARIANTS.get(name, {"step": {}})

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ganvas.errors import UserError
-from ganvas.nn.optim import Adams, Descent, chosen
+from ganvas.nn.optim import Adams, Descent, FusedAdam, chosen
 
 
 def networks():
@@ -70,3 +70,27 @@ def test_settings_of_the_optimiser_that_is_not_used_are_refused():
         chosen("sgd", Descent(), Adams(beta1=0.9))
     with pytest.raises(UserError, match="--rate and the momenta"):
         chosen("adam", Descent(rate=1.0), Adams())
+
+
+@pytest.mark.parametrize("weights", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("gradients", [torch.contiguous_format, torch.channels_last])
+def test_fused_adam_is_adam_in_every_memory_order(weights, gradients):
+    """Against PyTorch's unfused Adam on contiguous tensors; its fused one moves wrong numbers in one of the four."""
+    torch.manual_seed(0)
+    first, bias = torch.randn(8, 6, 4, 4), torch.randn(8)
+    mine = [nn.Parameter(first.clone().contiguous(memory_format=weights)), nn.Parameter(bias.clone())]
+    theirs = [nn.Parameter(first.clone()), nn.Parameter(bias.clone())]
+    optimizers = [
+        FusedAdam(mine, 0.1, (0.5, 0.9), 1e-8, 0.01),
+        torch.optim.Adam(theirs, 0.1, (0.5, 0.9), 1e-8, 0.01, foreach=False),
+    ]
+    for step in range(4):
+        optimizers[1].param_groups[0]["lr"] = optimizers[0].param_groups[0]["lr"] = 0.1 / (step + 1)
+        for p, q in zip(mine, theirs, strict=True):
+            q.grad = torch.randn_like(q)
+            p.grad = q.grad.contiguous(memory_format=gradients) if q.dim() == 4 else q.grad.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    for p, q in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-5, atol=1e-6)
+        assert p.stride() == p.detach().clone().stride() == optimizers[0].state[p]["exp_avg"].stride()
