@@ -62,7 +62,7 @@ def frames(path):
 
 
 def test_all_pages_are_made_and_listed(base, unet):
-    assert [file for file, page in unet.items() if page.file is None] == ["scores.png"]
+    assert [file for file, page in unet.items() if page.file is None] == ["translations.png", "scores.png"]
     written = json.loads((base / "unet/inspect/inspect.json").read_text())
     assert written["pages"] == [vars(page) for page in unet.values()]
 
@@ -229,7 +229,7 @@ def test_a_run_of_numbers_has_no_pictures_to_look_at(tmp_path):
     kept = {"through-training.gif", "losses.png"}
     assert {page.file for page in pages.values()} == {None, *kept}
     for file, page in pages.items():
-        others = {"scores.png": "no scores", "arithmetic.png": "no groups"}
+        others = {"scores.png": "no scores", "arithmetic.png": "no groups", "translations.png": "translates none"}
         assert file in kept or others.get(file, ", not pictures") in page.note, file
     assert pages["walk.png"].note == "the system draws numbers, not pictures"
 

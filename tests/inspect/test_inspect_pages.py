@@ -93,10 +93,10 @@ def biggan(runs):
 
 def test_every_picture_of_a_unet_run(runs, unet):
     pages, written = unet
-    files = set(FILES) - {"arithmetic.png", "probe.png"}
+    files = set(FILES) - {"translations.png", "arithmetic.png", "probe.png"}
     assert made(pages.values()) == files
     notes = {file: page.note for file, page in pages.items() if page.note}
-    assert set(notes) == {"walk.png", "nearest.png", "arithmetic.png", "probe.png"}
+    assert set(notes) == {"translations.png", "walk.png", "nearest.png", "arithmetic.png", "probe.png"}
     assert notes["walk.png"] == "jumps were not looked for: the feature network is missing here"
     assert notes["nearest.png"] == "no column of features: the feature network is missing here"
     assert "no groups of seeds were named" in notes["arithmetic.png"]
@@ -151,7 +151,7 @@ def test_every_checkpoint_is_judged_by_its_own_discriminator(runs):
 
 def test_a_run_without_a_decoder_head(runs, biggan):
     """BigGAN with one checkpoint, no classes and no scores: what can be made is, and the rest says why not."""
-    left_out = {"arithmetic.png", "classes.png", "scores.png", "agreement.png", "probe.png"}
+    left_out = {"translations.png", "arithmetic.png", "classes.png", "scores.png", "agreement.png", "probe.png"}
     assert made(biggan.values()) == set(FILES) - left_out
     training, cutmix = biggan["through-training.png"], biggan["cutmix.png"]
     assert "no maps under the pictures: the discriminator has no head with a logit for every pixel" in training.note
@@ -214,7 +214,7 @@ def test_a_run_without_checkpoints(runs, tmp_path):
     (tmp_path / "run/inspect/walk.mp4").write_bytes(b"of earlier")
     pages = inspect(tmp_path / "run", n=4, device="cpu")
     assert made(pages) == ALWAYS
-    others = {"scores.png": "no scores", "arithmetic.png": "no groups"}
+    others = {"scores.png": "no scores", "arithmetic.png": "no groups", "translations.png": ""}
     for file, page in by_file(pages).items():
         assert file in ALWAYS or others.get(file, "there is no checkpoint in") in page.note, file
     assert json.loads((tmp_path / "run/inspect/inspect.json").read_text())["step"] is None
@@ -265,7 +265,7 @@ def test_conditions_that_are_not_known_here(runs, tmp_path, monkeypatch):
     monkeypatch.setattr(Run, "system", other)
     pages = inspect(runs / "biggan", out=tmp_path, n=4, device="cpu")
     assert made(pages) == ALWAYS
-    others = {"scores.png": "no scores", "arithmetic.png": "no groups"}
+    others = {"scores.png": "no scores", "arithmetic.png": "no groups", "translations.png": ""}
     for file, page in by_file(pages).items():
         assert file in ALWAYS or others.get(file, "conditioned on source") in page.note
 

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 import ganvas
-from ganvas.data.options import DataOptions
 from ganvas.data import open_data
+from ganvas.data.options import DataOptions
 from ganvas.engine.system import Update
 from ganvas.errors import UserError
 from ganvas.nn.latent import FAKE

@@ -13,7 +13,7 @@ from ganvas.engine.files import write_atomically
 from ganvas.engine.folder import ganvas_version
 from ganvas.engine.training import Device
 from ganvas.errors import UserError
-from ganvas.inspect import agreement, cutmix, losses, scores, spectrum, through_training, walks
+from ganvas.inspect import agreement, cutmix, losses, scores, spectrum, through_training, translations, walks
 from ganvas.inspect.arithmetic import Group, read_groups
 from ganvas.inspect.arithmetic import draw as draw_arithmetic
 from ganvas.inspect.class_grid import draw as draw_class_grid
@@ -27,6 +27,7 @@ from ganvas.viz.figures import new_figure
 
 PICTURES: tuple[tuple[str, str, Callable[[Subject, Path], Drawn]], ...] = (
     ("through-training.png", "Samples through training", through_training.draw),
+    ("translations.png", "Translations", translations.draw),
     ("through-training.gif", "Samples through training, moving", draw_timelapse),
     ("cutmix.png", "Real, generated and CutMix pictures", cutmix.draw),
     ("walk.png", "Between two latents", walks.draw),

@@ -64,7 +64,12 @@ def fitting(size: int, columns: int) -> int:
 
 
 def draw_sheet(
-    path: Path, title: str, rows: Sequence[Row], headings: Sequence[str], texts: Mapping[str, str] | None = None
+    path: Path,
+    title: str,
+    rows: Sequence[Row],
+    headings: Sequence[str],
+    texts: Mapping[str, str] | None = None,
+    scale: str = SCALE_LABEL,
 ) -> None:
     """Draws a sheet; with a colour scale if a row has maps.
 
@@ -74,6 +79,7 @@ def draw_sheet(
         rows: At least one, all with as many cells as there are headings.
         headings: One above each column; they take no space if all are empty.
         texts: What the file says about itself.
+        scale: What the colours of maps mean.
 
     Raises:
         UserError: matplotlib is not installed, or `path` cannot be written.
@@ -111,8 +117,8 @@ def draw_sheet(
                 write(left + side / 2, top - 5, headings[i], 10, va="bottom", ha="center")
     figure.figimage(canvas, zorder=-1)  # under the colour scale
     if has_maps:
-        scale = axes_at(figure, right + 8, tops[0], 16, min(bottom - tops[0] - GAP, 320))
-        figure.colorbar(ScalarMappable(Normalize(0, 1), COLOURS), cax=scale, label=SCALE_LABEL)
+        place = axes_at(figure, right + 8, tops[0], 16, min(bottom - tops[0] - GAP, 320))
+        figure.colorbar(ScalarMappable(Normalize(0, 1), COLOURS), cax=place, label=scale)
     save_figure(figure, path, texts)
 
 

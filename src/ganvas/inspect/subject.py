@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ganvas import systems
 from ganvas.data import Prepared, open_pictures
 from ganvas.engine.folder import plain
 from ganvas.engine.preview import sample_in_batches
@@ -167,11 +168,21 @@ class Subject:
             system = run.system
         except UserError as error:
             raise NotMade(str(error)) from error
+        self.refuse_sides()
         if more := sorted(system.needs - KNOWN_NEEDS):
             raise NotMade(f"the system is conditioned on {' and '.join(more)}, which this picture does not give it")
         if run.config.size == 1:
             raise NotMade("the system draws numbers, not pictures")
         return system
+
+    def refuse_sides(self) -> None:
+        """For pictures of systems that draw from noise.
+
+        Raises:
+            NotMade: The system translates.
+        """
+        if systems.find(self.run.settings.system).SYSTEM.sides:
+            raise NotMade("the system translates pictures and draws none from noise: see translations.png")
 
     @property
     def prior(self) -> Prior:
@@ -211,6 +222,7 @@ class Subject:
         Raises:
             NotMade: It is gone, or has not the classes that the run was trained on.
         """
+        self.refuse_sides()
         run, config = self.run, self.run.config
         channels = getattr(config, "channels", 3)
         try:

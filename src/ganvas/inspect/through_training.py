@@ -19,6 +19,7 @@ def draw(subject: Subject, path: Path) -> Drawn:
     Raises:
         NotMade: There is no checkpoint that is whole.
     """
+    subject.refuse_sides()
     seeds = range(subject.seed, subject.seed + ROWS)
     labels = subject.labels(seeds)
     chosen = spread(subject.steps, fitting(subject.run.config.size, COLUMNS))
