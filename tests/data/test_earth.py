@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganvas.data import DataOptions, open_data
-from ganvas.data.builtin import earth
+from ganvas.data import DataOptions, Sides, open_data
+from ganvas.data.builtin import earth, earth_maps
 from ganvas.data.builtin.earth import Tile
 from ganvas.data.source import open_source
 from ganvas.errors import UserError
@@ -87,6 +87,41 @@ def test_pixels_are_those_of_the_file_at_that_place(options: DataOptions) -> Non
     index = data.names.index("n30e030")
     assert np.array_equal(data.images[index], np.asarray(nile))
     assert (data.columns["longitude"][index], data.columns["latitude"][index]) == (30, 30)
+
+
+@needs_earth
+def test_maps_are_pairs_of_one_place(options: DataOptions) -> None:
+    """Against Pillow, which cuts both files itself; swapping exchanges them."""
+    data = open_data("earth-maps:test", options, size=90, sides="paired")
+    assert isinstance(data, Sides) and data.amount == "198 pairs" and not data.skipped
+    assert data.licence is not None and "NOAA" in data.licence and "NASA" in data.licence
+    index = data.source.names.index("s24e135")
+    box = Tile(135, -24).box(5400)
+    for side, file in ((data.source, "etopo1.jpg"), (data.target, "bmng.jpg")):
+        with Image.open(earth._folder() / file) as world:
+            assert np.array_equal(side.images[index], np.asarray(world.crop(box)))
+    swapped = open_data("earth-maps:test", DataOptions(cache=options.cache, swap=True), size=90, sides="paired")
+    assert isinstance(swapped, Sides) and swapped.source.hash == data.target.hash
+
+
+@needs_earth
+def test_no_pixel_is_in_both_parts_of_the_maps() -> None:
+    """Painted on a map of the world, degree by degree."""
+    painted = {}
+    for part in ("train", "test"):
+        source, _ = earth_maps.open_sides(part, DataOptions())
+        painted[part] = np.zeros((180, 360), bool)
+        for item in source.items:
+            left, top, right, bottom = Tile(item.columns["longitude"], item.columns["latitude"]).box(360)
+            painted[part][top:bottom, left:right] = True
+        assert len(source.items) == {"train": 1287, "test": 198}[part]
+    assert not (painted["train"] & painted["test"]).any()
+    assert painted["test"][90 + 25, 180 + 135] and painted["train"][90 - 47, 180 + 9]  # Alice Springs, the Alps
+    assert len(earth_maps.open_sides("", DataOptions())[0].items) == 1528
+    with pytest.raises(
+        UserError, match=r"no part 'val': write earth-maps for all, earth-maps:train or earth-maps:test"
+    ):
+        earth_maps.open_sides("val", DataOptions())
 
 
 @needs_earth

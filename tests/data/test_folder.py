@@ -238,7 +238,9 @@ def test_refusals(tmp_path: Path, draw: Draw, options: DataOptions) -> None:
     (tmp_path / "text/readme.txt").write_text("x")
     with pytest.raises(UserError, match="holds no pictures"):
         open_data(str(tmp_path / "text"), options, size=8)
-    with pytest.raises(UserError, match=r"no folder or zip file .*built in are digits, earth, normal1d and openmoji"):
+    with pytest.raises(
+        UserError, match=r"no folder or zip file .*built in are digits, .*, openmoji and openmoji-outlines"
+    ):
         open_data("openmojis", options, size=8)
     with pytest.raises(UserError, match="no folder"):
         open_data(Path("openmoji"), options, size=8)  # a Path is never a built-in

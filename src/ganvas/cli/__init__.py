@@ -20,6 +20,7 @@ Train, measure, show and ship generative adversarial networks.
                               train on a folder of pictures, a zip or built-in data
   resume RUN                  go on with a run that stopped
   sample RUN --out PATH       draw pictures: one grid, or a folder of files
+  translate RUN INPUT OUTPUT  turn pictures into others: a file, folder or zip, any size
   evaluate RUN_OR_FOLDER --data SRC
                               score a run's samples, or any pictures, against others
   inspect RUN                 what the discriminator sees, walks, curves: pictures of a run
@@ -28,10 +29,20 @@ Train, measure, show and ship generative adversarial networks.
   data check SRC              what a folder holds, and every file that cannot be used
   data prepare SRC OUT --size S
                               read, resize and keep pictures for training
+  turing prepare --real SRC --generated RUN_OR_SRC --out FOLDER
+                              pictures for people to tell real from generated
+  turing score FOLDER         how well they could
 
 `ganvas COMMAND --help` tells more; `ganvas train SYSTEM PRESET --help` shows every setting.
 Add --json where a program reads the answer, --debug to see where an error comes from.
 """
+
+USAGES = {
+    "data": "usage: ganvas data check SRC [--json]\n       ganvas data prepare SRC OUT --size S",
+    "turing": "usage: ganvas turing prepare --real SRC --generated RUN_OR_SRC --out FOLDER\n"
+    "       ganvas turing score FOLDER [--answers FILE ...] [--json]",
+}
+"""Of the commands of two words."""
 
 
 def main() -> NoReturn:
@@ -90,9 +101,9 @@ def command(words: list[str]) -> None:
     from ganvas.systems import nearest
 
     name = words.pop(0)
-    if name == "data":
+    if name in USAGES:
         if not words or words[0] in ("-h", "--help"):
-            print("usage: ganvas data check SRC [--json]\n       ganvas data prepare SRC OUT --size S")
+            print(USAGES[name])
             return
         name += f" {words.pop(0)}"
     if name not in COMMANDS:

@@ -19,7 +19,10 @@ from ganvas.cli.options import (
     Resuming,
     Sampling,
     Studying,
+    TestPreparing,
+    TestScoring,
     Training,
+    Translating,
 )
 from ganvas.cli.parsing import parse, parse_with_options, parse_with_settings, seeds, system_and_preset, which
 from ganvas.errors import UserError
@@ -85,6 +88,17 @@ def sample(words: list[str]) -> None:
     run = load(arguments.run, device=arguments.device, checkpoint=which(arguments.checkpoint))
     run.save_samples(arguments.out, arguments.n, arguments.seed, arguments.truncation, classes=arguments.classes)
     print(arguments.out)
+
+
+def translate(words: list[str]) -> None:
+    """`ganvas translate`."""
+    arguments = parse(Translating, words, "translate")
+    from ganvas.translation.command import translate
+
+    given = {name: value for name, value in vars(arguments).items() if name not in ("json", "debug")}
+    given |= {"checkpoint": which(arguments.checkpoint)}
+    found = translate(**given, progress=True)
+    print(json.dumps(found.to_json()) if arguments.json else "\n".join(found.lines()))
 
 
 def evaluate(words: list[str]) -> None:
@@ -162,7 +176,7 @@ def check_data(words: list[str]) -> None:
     arguments, options = parse_with_options(Checking, words, "data check")
     from ganvas.data import check_data
 
-    report = check_data(arguments.source, options, progress=True)
+    report = check_data(arguments.source, options, sides=arguments.sides, progress=True)
     if arguments.json:
         print(json.dumps(report.to_json()))
     else:
@@ -180,18 +194,40 @@ def prepare_data(words: list[str]) -> None:
     print(f"{len(prepared)} pictures in {arguments.out}{skipped}")
 
 
+def prepare_test(words: list[str]) -> None:
+    """`ganvas turing prepare`."""
+    arguments = parse(TestPreparing, words, "turing prepare")
+    from ganvas.metrics.turing import prepare
+
+    given = {name: value for name, value in vars(arguments).items() if name != "debug"}
+    folder = prepare(**given | {"checkpoint": which(arguments.checkpoint)}, progress=True)
+    print(f"{folder / 'README.txt'} says how; keep {folder / 'key.json'} from those who are asked")
+
+
+def score_test(words: list[str]) -> None:
+    """`ganvas turing score`."""
+    arguments = parse(TestScoring, words, "turing score")
+    from ganvas.metrics.turing import score
+
+    found = score(arguments.folder, arguments.answers)
+    print(json.dumps(found.to_json()) if arguments.json else "\n".join(found.lines()))
+
+
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "list": list_systems,
     "describe": describe,
     "train": train,
     "resume": resume,
     "sample": sample,
+    "translate": translate,
     "evaluate": evaluate,
     "inspect": inspect,
     "compare": compare,
     "study": study,
     "data check": check_data,
     "data prepare": prepare_data,
+    "turing prepare": prepare_test,
+    "turing score": score_test,
 }
 
 

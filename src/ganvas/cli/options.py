@@ -39,7 +39,7 @@ class Training(Common):
     """Train a system on pictures."""
 
     data: str = dataclasses.field(kw_only=True)
-    """The pictures: a folder, a zip or the name of built-in data."""
+    """The pictures: a folder, a zip or the name of built-in data; where one kind is translated FIRST::SECOND."""
 
     out: Path = dataclasses.field(kw_only=True)
     """Folder of the new run."""
@@ -95,6 +95,66 @@ class Sampling(Common):
 
 
 @dataclass
+class Translating(Common):
+    """Turn pictures into others with a run that has learnt to, each at its own size."""
+
+    run: tyro.conf.Positional[Path] = dataclasses.field(kw_only=True)
+    """The run's folder."""
+
+    input: tyro.conf.Positional[str] = dataclasses.field(kw_only=True)
+    """A picture, a folder, a zip or the name of built-in data; of data with two sides the one to start from."""
+
+    output: tyro.conf.Positional[Path] = dataclasses.field(kw_only=True)
+    """A file for a picture, else a folder, in which the structure of the input is kept."""
+
+    direction: str = "AtoB"
+    """AtoB, or BtoA where the run has learnt it; a-b and "A->B" too, which needs the quotes: a shell takes a bare >
+    for its own."""
+
+    seed: int = 0
+    """Of the first picture, for runs that draw at random; those of the next ones count on from it."""
+
+    size: int | None = None
+    """Pixels: resize the shorter side to this first, such as to the size that the run was trained at. Default: no."""
+
+    tile: int = 512
+    """Side of the tiles that larger pictures are translated in, pixels; 0 translates each in one piece."""
+
+    overlap: int | None = None
+    """Pixels that neighbouring tiles share at least. Default: an eighth of a tile."""
+
+    batch: int | None = None
+    """Pictures of one size, or tiles, at once. Default: as many as memory suggests."""
+
+    format: Literal["png", "jpg", "webp", "tiff"] | None = None
+    """Of the pictures of a folder. Default: png. The name of a single file says its own."""
+
+    quality: int = 92
+    """Of jpg and webp, 1 to 100."""
+
+    force: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Overwrite what is there."""
+
+    go_on: Annotated[tyro.conf.FlagCreatePairsOff[bool], tyro.conf.arg(name="continue")] = False
+    """Leave out pictures that are there, such as after an interruption."""
+
+    strict: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Stop at a file that cannot be used, where otherwise it is skipped and counted."""
+
+    checkpoint: str = "newest"
+    """Which checkpoint: newest, best (by score), or its step."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to compute."""
+
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Number format inside the network: auto is bf16 where the machine gains from it."""
+
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print one JSON object."""
+
+
+@dataclass
 class Evaluating(Common):
     """Score a run's samples, or any pictures, against other pictures."""
 
@@ -105,9 +165,12 @@ class Evaluating(Common):
     """The pictures to compare with. A run's own training data, if not given."""
 
     metrics: tuple[str, ...] | None = None
-    """Scores: fd, kd, prdc, is, diversity, copies, parzen. Default: all that these pictures allow but parzen.
+    """Scores: fd, kd, prdc, is, diversity, copies, parzen, translation. Default: all that these pictures allow but
+    parzen.
 
-    That one, a log-likelihood, wants --data that the run was not trained on.
+    That one, a log-likelihood, wants --data that the run was not trained on. translation compares each picture with
+    its true partner: by default of runs that learnt from pairs; of others it takes the data for pairs, and it pairs
+    the pictures of two folders by their names.
     """
 
     n: Annotated[int | None, tyro.conf.arg(aliases=["--samples"])] = None
@@ -133,6 +196,9 @@ class Evaluating(Common):
 
     truncation: float | None = None
     """Where latents are cut off, in standard deviations. Default: nowhere."""
+
+    direction: Literal["AtoB", "BtoA"] = "AtoB"
+    """Of a run with two sides: source to image (AtoB) or, where it can, back."""
 
     size: int | None = None
     """Side in pixels that both sides are brought to. Default: the run's, or that of the folder's first picture."""
@@ -224,7 +290,10 @@ class Checking(Common):
     """What a folder, zip or built-in holds, and every file that cannot be used."""
 
     source: tyro.conf.Positional[str] = dataclasses.field(kw_only=True)
-    """The pictures."""
+    """The pictures; of data with two sides FIRST::SECOND, or one source that holds both."""
+
+    sides: Literal["", "paired", "unpaired"] = ""
+    """What data with two sides is for: pairs, or unpaired. Default: pairs, of what can only be read so."""
 
     json: tyro.conf.FlagCreatePairsOff[bool] = False
     """Print one JSON object."""
@@ -244,4 +313,50 @@ class Preparing(Common):
     """Side of the prepared pictures, pixels."""
 
     channels: int = 3
-    """3 for colour, 1 for gray."""
+    """3 for colour, 1 for gray; 4 and 2 with opacity; as many as they have for arrays (.npy)."""
+
+
+@dataclass
+class TestPreparing(Common):
+    """Pictures for a visual Turing test: real and generated ones, mixed, of one size and without a trace of which."""
+
+    real: str = dataclasses.field(kw_only=True)
+    """The real pictures: a folder, a zip or the name of built-in data."""
+
+    generated: str = dataclasses.field(kw_only=True)
+    """A run, which draws or translates them, or pictures."""
+
+    out: Path = dataclasses.field(kw_only=True)
+    """A new folder."""
+
+    n: int = 50
+    """Real pictures, and as many generated ones."""
+
+    seed: int = 0
+    """Of the choice and order of the pictures, and of the first that is drawn."""
+
+    size: int | None = None
+    """Side that all are brought to, pixels. Default: the run's, or that of the first generated picture."""
+
+    direction: str = "AtoB"
+    """Of a run that translates."""
+
+    checkpoint: str = "newest"
+    """Of a run: newest, best (by score), or its step."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to compute."""
+
+
+@dataclass
+class TestScoring(Common):
+    """How well people told real pictures from generated ones."""
+
+    folder: tyro.conf.Positional[Path] = dataclasses.field(kw_only=True)
+    """What `ganvas turing prepare` made."""
+
+    answers: tuple[Path, ...] = ()
+    """A filled-in file of answers for each person. Default: answers.csv in the folder."""
+
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print one JSON object."""

@@ -2,10 +2,12 @@
 
     open_data(SRC) -> Prepared -> Sampler      -> {"image": (B, C, H, W) in [-1, 1], "label": (B,)}
                    -> Points   -> PointSampler -> {"image": (B, D, 1, 1)}
+                   -> Sides    -> SidesSampler -> {"source": (B, C, H, W), "image": (B, D, H, W)}
 
 `source.py` says what a source is, `folder.py`, `archive.py` and each file in `builtin/` are one kind each;
 `decode.py` turns bytes into a square picture, `store.py` is the format on disk, `prepare.py` the cache,
-`sampler.py` what a training step calls. `points.py` is data made of numbers, for demonstrations.
+`sampler.py` what a training step calls. `points.py` is data made of numbers, for demonstrations. `pairing.py` finds
+the two sides of what a user named and `sides.py` draws from both; `opening.py` is where a system's data is opened.
 """
 
 from __future__ import annotations
@@ -14,11 +16,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ganvas.data.check import Report, check_data
+    from ganvas.data.check import Report, SidesReport, check_data
+    from ganvas.data.opening import Data, open_data
     from ganvas.data.options import DataOptions
     from ganvas.data.points import Points
-    from ganvas.data.prepare import Data, open_data, open_pictures, prepare_data
+    from ganvas.data.prepare import open_pictures, prepare_data
     from ganvas.data.sampler import Sampler
+    from ganvas.data.sides import Sides
     from ganvas.data.source import Item, Problem, Source
     from ganvas.data.store import Prepared
 
@@ -31,6 +35,8 @@ __all__ = [
     "Problem",
     "Report",
     "Sampler",
+    "Sides",
+    "SidesReport",
     "Source",
     "check_data",
     "open_data",
@@ -39,7 +45,7 @@ __all__ = [
 ]
 
 _HOME = {
-    "Data": "prepare",
+    "Data": "opening",
     "DataOptions": "options",
     "Item": "source",
     "Points": "points",
@@ -47,9 +53,11 @@ _HOME = {
     "Problem": "source",
     "Report": "check",
     "Sampler": "sampler",
+    "Sides": "sides",
+    "SidesReport": "check",
     "Source": "source",
     "check_data": "check",
-    "open_data": "prepare",
+    "open_data": "opening",
     "open_pictures": "prepare",
     "prepare_data": "prepare",
 }

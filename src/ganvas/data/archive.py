@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from ganvas.data.cache import HashIndex
-from ganvas.data.layout import arrange, hidden
+from ganvas.data.layout import Files, arrange, hidden
 from ganvas.data.options import DataOptions
 from ganvas.data.source import Problem, Progress, Source, Unusable, printable
 from ganvas.errors import UserError
@@ -35,6 +35,20 @@ def open_source(path: Path, options: DataOptions) -> Source:
 
     Raises:
         UserError: It is no zip, is damaged, or holds no pictures.
+    """
+    files = open_files(path, options)
+    try:
+        return arrange(files)
+    except BaseException:
+        files.release()
+        raise
+
+
+def open_files(path: Path, options: DataOptions) -> Files:
+    """All files of a zip.
+
+    Raises:
+        UserError: It is no zip, or is damaged.
     """
     shown = printable(str(path))
     try:
@@ -76,10 +90,4 @@ def open_source(path: Path, options: DataOptions) -> Source:
         return [f"{whole}:{name}" for name in names]
 
     readers = {name: functools.partial(read, members[name]) for name in sorted(members)}
-    try:
-        source = arrange(shown, readers, head, problems, tokens, wrapped=True)
-    except BaseException:
-        archive.close()
-        raise
-    source.release = archive.close
-    return source
+    return Files(shown, readers, head, problems, tokens, wrapped=True, release=archive.close)

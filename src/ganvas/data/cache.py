@@ -150,6 +150,9 @@ class HashIndex:
                 if state is not None and settled and not digest.startswith(UNREADABLE):
                     old[keys[i]] = [*state, digest]
                 progress("reading", done, len(new))
+        # What another source in the same folder asked for stays, while it is there.
+        asked = set(keys)
+        old |= {key: entry for key, entry in self.known.items() if key not in asked and Path(key).exists()}
         self.changed = old != self.known
         self.known = old
         return [found.get(key) or str(old[key][3]) for key in keys]

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ganvas.data.decode import Decoder, quiet
+from ganvas.data.opening import align
 from ganvas.data.options import DataOptions, worker_count
+from ganvas.data.pairing import has_sides, open_two
 from ganvas.data.parallel import in_order
-from ganvas.data.prepare import shown_progress
-from ganvas.data.source import Item, Problem, Progress, Unusable, open_source
+from ganvas.data.prepare import refuse_sided, shown_progress
+from ganvas.data.source import Item, Problem, Progress, Source, Unusable, open_source, split_sides
+from ganvas.errors import UserError
 
 DRAWN_AT = 256
 """Pixels: the side that sources which can draw at any size are checked at."""
@@ -118,17 +121,82 @@ class _Seen:
     pixels: bytes = field(default=b"", repr=False)
 
 
-def check_data(spec: str | Path, options: DataOptions, *, progress: bool | Progress = False) -> Report:
+@dataclass(frozen=True)
+class SidesReport:
+    """What `check_data` found of two sides.
+
+    Attributes:
+        source: What is translated.
+        target: What it becomes.
+        pairs: How many pairs of usable pictures there are; None if pairs were not looked for.
+        unpaired: Pictures that are in no pair, and why.
+    """
+
+    source: Report
+    target: Report
+    pairs: int | None
+    unpaired: list[Problem]
+
+    def to_json(self) -> dict[str, Any]:
+        """The whole report as JSON values."""
+        return {
+            "pairs": self.pairs,
+            "unpaired": [{"name": p.name, "reason": p.reason} for p in self.unpaired],
+            "sides": {"source": self.source.to_json(), "target": self.target.to_json()},
+        }
+
+    def lines(self) -> list[str]:
+        """The report for a person."""
+        lines = []
+        if self.pairs is not None:
+            pairs = "1 pair" if self.pairs == 1 else f"{self.pairs:,} pairs"
+            lines = [pairs, *_some("in no pair", self.unpaired)]
+        for what, side in (("source", self.source), ("target", self.target)):
+            first, *more = side.lines()
+            lines += [f"{what}: {first}", *(f"  {line}" for line in more)]
+        return lines
+
+
+def check_data(
+    spec: str | Path,
+    options: DataOptions,
+    *,
+    sides: Literal["", "paired", "unpaired"] = "",
+    progress: bool | Progress = False,
+) -> Report | SidesReport:
     """Decode everything in a source and say what is there. Writes nothing.
 
     Args:
-        spec: What to read; see `ganvas.data.source.open_source`.
+        spec: What to read; see `ganvas.data.source.open_source` and, of data with two sides, `ganvas.data.pairing`.
         options: How to read it. `strict` changes nothing: problems are what a report is for.
+        sides: What data with two sides is wanted for. Empty is pairs of what can only be read as two sides.
         progress: As in `open_pictures`.
 
     Raises:
-        UserError: There is no such source, it holds no pictures at all, or its metadata cannot be understood.
+        UserError: There is no such source, it holds no pictures at all, its metadata cannot be understood, it has no
+            pairs where some are wanted, or an option is set that does nothing.
     """
+    if not sides and (split_sides(spec) or options.side or has_sides(spec)):
+        sides = "paired"
+    if not sides:
+        refuse_sided(options)
+        with open_source(spec, options) as source:
+            return _check(source, options, progress)[0]
+    if options.halves and sides == "paired":
+        raise UserError("--halves is for unpaired data: add --sides unpaired, or leave it out.")
+    with open_two(spec, options) as two:
+        pairs, problems = two.matched() if sides == "paired" else ((), [])
+        (first, sizes), (second, others) = (_check(side, options, progress) for side in (two.source, two.target))
+        places = [{name: i for i, name in enumerate(found)} for found in (sizes, others)]
+        kept, lost = align(two, pairs, places, [[*sizes.values()], [*others.values()]], alike=True)
+        count = len(kept) if sides == "paired" else None
+        return SidesReport(first, second, count, [*two.problems, *problems, *lost])
+
+
+def _check(
+    source: Source, options: DataOptions, progress: bool | Progress
+) -> tuple[Report, dict[str, tuple[int, int]]]:
+    """The report on an opened source, and the size of each usable picture by its name."""
     decoder = Decoder(options)
 
     def look(item: Item) -> _Seen:
@@ -140,26 +208,27 @@ def check_data(spec: str | Path, options: DataOptions, *, progress: bool | Progr
             return data
 
         try:
-            with decoder.open(Item(item.name, read), DRAWN_AT) as picture:
-                image = picture.image.convert("RGB")
+            with decoder.open(replace(item, read=read), DRAWN_AT) as picture:
                 seen.size, seen.mode, seen.format, seen.note = (
-                    image.size,
+                    picture.image.size,
                     picture.mode,
                     picture.format,
                     picture.note,
                 )
-                seen.pixels = hashlib.sha256(repr(image.size).encode() + image.tobytes()).digest()
+                digest = hashlib.sha256(repr(seen.size).encode())
+                for layer in picture.layers:
+                    digest.update(layer.convert("RGB").tobytes())
+                seen.pixels = digest.digest()
         except Unusable as error:
             seen.problem = str(error)
         return seen
 
     with (
-        open_source(spec, options) as source,
         shown_progress(progress) as report,
         quiet(),
         in_order(look, source.items, worker_count(options)) as results,
     ):
-        sizes: Counter[tuple[int, int]] = Counter()
+        sizes: dict[str, tuple[int, int]] = {}
         modes, formats, labels = Counter[str](), Counter[str](), Counter[str]()
         files, pixels = defaultdict[bytes, list[str]](list), defaultdict[bytes, list[str]](list)
         skipped, notes, columns = list(source.problems), [], set[str]()
@@ -169,7 +238,7 @@ def check_data(spec: str | Path, options: DataOptions, *, progress: bool | Progr
             if seen.problem is not None:
                 skipped.append(Problem(name, seen.problem))
                 continue
-            sizes[seen.size] += 1
+            sizes[name] = seen.size
             modes[seen.mode] += 1
             formats[seen.format] += 1
             columns.update(seen.item.columns)
@@ -182,10 +251,10 @@ def check_data(spec: str | Path, options: DataOptions, *, progress: bool | Progr
             # A file that repeats another byte for byte is told once, not again among equal pixels.
             if len(files.get(seen.file, ())) < 2:
                 pixels[seen.pixels].append(name)
-        return Report(
+        found = Report(
             source=source.name,
-            count=sizes.total(),
-            sizes=dict(sorted(sizes.items())),
+            count=len(sizes),
+            sizes=dict(sorted(Counter(sizes.values()).items())),
             modes=dict(sorted(modes.items())),
             formats=dict(sorted(formats.items())),
             labels={name: labels[name] for name in source.classes if labels[name]},
@@ -198,6 +267,7 @@ def check_data(spec: str | Path, options: DataOptions, *, progress: bool | Progr
             unlabelled=source.unlabelled,
             licence=source.licence,
         )
+        return found, sizes
 
 
 def _groups(found: dict[bytes, list[str]]) -> list[list[str]]:
@@ -210,7 +280,7 @@ def _counts(what: str, counts: Iterable[tuple[str, int]]) -> str:
     return f"{what}: {text}" + (f", and {len(pairs) - LISTED:,} more" if len(pairs) > LISTED else "")
 
 
-def _some(what: str, entries: Sequence[str]) -> list[str]:
+def _some(what: str, entries: Sequence[object]) -> list[str]:
     if not entries:
         return []
     more = [f"  ... and {len(entries) - LISTED:,} more"] if len(entries) > LISTED else []

@@ -2,13 +2,15 @@
 
 In this order: size checked from the header, decoded whole, turned as EXIF says, reduced to 8 bits, laid on
 the background where it is transparent, cut or padded to a square, resized with Lanczos. Transparency goes
-before resizing, because the colour of a transparent pixel means nothing and must not bleed into others.
+before resizing, because the colour of a transparent pixel means nothing and must not bleed into others; where
+it is kept (2 and 4 channels), Pillow weighs colours by it. Arrays are cut and resized channel by channel.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import math
 import struct
 import threading
 import warnings
@@ -39,22 +41,34 @@ TURNS = {
 
 ORIENTATION = 0x0112
 
+MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+"""Pillow's name for pixels of so many channels; 2 and 4 keep the transparency."""
+
+ARRAY = b"\x93NUMPY"
+"""What a `.npy` file begins with."""
+
 
 @dataclass(frozen=True)
 class Picture:
     """A decoded picture.
 
     Attributes:
-        image: Upright, without transparency, mode L or RGB.
-        mode: Pillow's name for how the file stores its pixels.
-        format: Pillow's name of the file format.
+        layers: The picture, upright, mode L or RGB, or LA or RGBA where transparency is kept; of an array of five
+            channels or more one of mode L for each.
+        mode: Pillow's name for how the file stores its pixels; of an array its number of channels.
+        format: Pillow's name of the file format; of an array NPY.
         note: What a reader should know although the picture is used.
     """
 
-    image: Image.Image
+    layers: tuple[Image.Image, ...]
     mode: str
     format: str
     note: str | None = None
+
+    @property
+    def image(self) -> Image.Image:
+        """Its first layer, which is all of it if it has at most four channels."""
+        return self.layers[0]
 
 
 def background_colour(options: DataOptions) -> Colour:
@@ -80,39 +94,56 @@ class Decoder:
         self.changed = threading.Condition()
 
     @contextlib.contextmanager
-    def open(self, item: Item, side: int) -> Iterator[Picture]:
+    def open(self, item: Item, side: int, channels: int | None = None) -> Iterator[Picture]:
         """The item decoded; its memory counts against the limit until the block ends.
+
+        Args:
+            item: The picture.
+            side: Pixels: what sources that can draw at any size are asked for.
+            channels: What it is wanted with: transparency is kept for 2 (gray) and 4 (colour), and an array must have
+                just so many. None takes any array, and keeps no transparency.
 
         Raises:
             Unusable: The item cannot be used; the message says why.
         """
         try:
-            given = item.read(side)
-            if isinstance(given, bytes):
-                if not given:
-                    raise Unusable("the file is empty")
-                given = Image.open(io.BytesIO(given))
-            pixels = given.width * given.height
+            given = _opened(item.read(side))
+            width, height = given.size if isinstance(given, Image.Image) else given.shape[1::-1]
+            pixels = width * height
             if pixels > self.options.max_pixels:
                 raise Unusable(f"{pixels:,} pixels, more than max_pixels ({self.options.max_pixels:,})")
-            if min(given.size) < self.options.min_side:
-                raise Unusable(f"{given.width}x{given.height} pixels; min_side is {self.options.min_side}")
+            if min(width, height) < self.options.min_side:
+                raise Unusable(f"{width}x{height} pixels; min_side is {self.options.min_side}")
             with self._hold(pixels):
-                yield self._decode(given)
+                yield self._decode(given, item.half, channels)
         except (Unusable, UserError):
             raise
         # Decoders of damaged files raise whatever they stumble over: struct.error, SyntaxError, KeyError, ...
         except Exception as error:
             raise Unusable(_reason(error)) from error
 
-    def _decode(self, image: Image.Image) -> Picture:
-        mode, kind = image.mode, image.format or "array"
-        several = getattr(image, "is_animated", False) and kind != "MPO"  # MPO: one photo with its previews
-        note = "several frames or pages; the first is used" if several else None
-        image.load()
-        # After loading, because some decoders (TIFF) turn the picture themselves and then say so.
-        image = _turned(image)
-        return Picture(_opaque(_eight_bits(image), self.background), mode, kind, note)
+    def _decode(self, given: Image.Image | NDArray[np.uint8], half: str, channels: int | None) -> Picture:
+        if isinstance(given, np.ndarray):
+            count = given.shape[2]
+            if channels not in (None, count):
+                raise Unusable(f"an array of {_channels(count)}, not {channels}")
+            layers = [given] if count in MODES else np.split(given, count, axis=2)
+            images = [Image.fromarray(layer[:, :, 0] if layer.shape[2] == 1 else layer) for layer in layers]
+            mode, kind, note = _channels(count), "NPY", None
+        else:
+            if channels is not None and channels not in MODES:
+                raise Unusable(f"a picture, which has at most 4 channels: {channels} come from arrays alone (.npy)")
+            mode, kind = given.mode, given.format or "array"
+            several = getattr(given, "is_animated", False) and kind != "MPO"  # MPO: one photo with its previews
+            note = "several frames or pages; the first is used" if several else None
+            given.load()
+            # After loading, because some decoders (TIFF) turn the picture themselves and then say so.
+            images = [_eight_bits(_turned(given))]
+        if half:
+            images = [_half(image, half) for image in images]
+        if channels in (2, 4):
+            return Picture((images[0].convert("RGBA").convert(MODES[channels]),), mode, kind, note)
+        return Picture(tuple(_opaque(image, self.background) for image in images), mode, kind, note)
 
     @contextlib.contextmanager
     def _hold(self, pixels: int) -> Iterator[None]:
@@ -131,16 +162,16 @@ def to_square(image: Image.Image, side: int, channels: int, fit: str, background
     """A square of pixels.
 
     Args:
-        image: Mode L or RGB.
+        image: Mode L or RGB, or LA or RGBA for 2 or 4 channels.
         side: Pixels.
-        channels: 1 (luma) or 3.
+        channels: 1 (luma), 2 (luma, opacity), 3, or 4 (colour, opacity).
         fit: `crop`, `pad` or `stretch`, as in `DataOptions`.
-        background: What padding is filled with.
+        background: What padding is filled with; with transparency kept it is transparent instead.
 
     Returns:
         (side, side, channels).
     """
-    mode = "L" if channels == 1 else "RGB"
+    mode = MODES[channels]
     width, height = image.size
     if fit == "crop" and width != height:
         short = min(width, height)
@@ -149,13 +180,16 @@ def to_square(image: Image.Image, side: int, channels: int, fit: str, background
     if fit == "pad" and width != height:
         scale = side / max(width, height)
         inner = (max(1, round(width * scale)), max(1, round(height * scale)))
-        canvas = Image.new("RGB", (side, side), background)
+        canvas = Image.new("RGB", (side, side), background) if channels % 2 else Image.new(mode, (side, side))
         small = _resized(image, inner)
-        canvas.paste(small.convert("RGB"), ((side - inner[0]) // 2, (side - inner[1]) // 2))
+        canvas.paste(small.convert(canvas.mode), ((side - inner[0]) // 2, (side - inner[1]) // 2))
         image = canvas
     else:
         image = _resized(image, (side, side))
-    return np.asarray(image.convert(mode), dtype=np.uint8).reshape(side, side, channels)
+    pixels = np.array(image.convert(mode), dtype=np.uint8).reshape(side, side, channels)
+    if channels in (2, 4):
+        pixels[pixels[:, :, -1] == 0] = 0  # what cannot be seen has no colour, resized or not
+    return pixels
 
 
 @contextlib.contextmanager
@@ -171,6 +205,54 @@ def quiet() -> Iterator[None]:
 
 def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
+
+
+def _opened(data: bytes | Image.Image) -> Image.Image | NDArray[np.uint8]:
+    """A picture whose pixels are yet to be decoded, or an array."""
+    if isinstance(data, Image.Image):
+        return data
+    if not data:
+        raise Unusable("the file is empty")
+    return _array(data) if data.startswith(ARRAY) else Image.open(io.BytesIO(data))
+
+
+def _array(data: bytes) -> NDArray[np.uint8]:
+    """The (H, W, C) values of a `.npy` file of bytes, (H, W) being one channel.
+
+    Raises:
+        Unusable: It holds something else.
+        ValueError: It is damaged.
+    """
+    file = io.BytesIO(data)
+    read = np.lib.format.read_array_header_1_0 if np.lib.format.read_magic(file) == (1, 0) else None
+    shape, _, kind = (read or np.lib.format.read_array_header_2_0)(file)
+    if kind != np.uint8 or len(shape) not in (2, 3):
+        raise Unusable(f"an array of {kind} with shape {shape}; bytes (uint8) of height, width, channels are wanted")
+    # Before it is loaded, which would make room for whatever the header claims.
+    if math.prod(shape) != len(data) - file.tell():
+        raise ValueError("more or less than its header says")
+    values: NDArray[np.uint8] = np.load(io.BytesIO(data), allow_pickle=False)
+    if not values.size:
+        raise Unusable("an array without a value")
+    return np.ascontiguousarray(values if values.ndim == 3 else values[:, :, None])
+
+
+def _channels(count: int) -> str:
+    return f"{count} channel" + "s" * (count != 1)
+
+
+def _half(image: Image.Image, half: str) -> Image.Image:
+    """One of two pictures of the same size that lie side by side.
+
+    Raises:
+        Unusable: They cannot.
+    """
+    width, height = image.size
+    if width % 2 or width < height:
+        why = "an odd width" if width % 2 else "higher than wide"
+        raise Unusable(f"{width}x{height} pixels are not two pictures side by side ({why})")
+    left = 0 if half == "left" else width // 2
+    return image.crop((left, 0, left + width // 2, height))
 
 
 def _turned(image: Image.Image) -> Image.Image:

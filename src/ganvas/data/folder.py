@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ganvas.data.cache import HashIndex
-from ganvas.data.layout import arrange, hidden
+from ganvas.data.layout import Files, arrange, hidden
 from ganvas.data.options import DataOptions
 from ganvas.data.source import Problem, Progress, Source, Unusable, printable
 
@@ -89,6 +89,15 @@ def open_source(root: Path, options: DataOptions) -> Source:
         UserError: It holds none, or its metadata cannot be understood.
         OSError: It cannot be opened.
     """
+    return arrange(open_files(root, options))
+
+
+def open_files(root: Path, options: DataOptions) -> Files:
+    """All files of a folder.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
     listing = list_files(root)
     limit = options.max_bytes
 
@@ -101,4 +110,4 @@ def open_source(root: Path, options: DataOptions) -> Source:
             return index.hashes([listing.files[name] for name in names], progress)
 
     readers = {name: functools.partial(read_file, path, limit) for name, path in listing.files.items()}
-    return arrange(printable(str(root)), readers, head, listing.problems, tokens, wrapped=False)
+    return Files(printable(str(root)), readers, head, listing.problems, tokens, wrapped=False)

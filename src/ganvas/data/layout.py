@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -25,6 +26,8 @@ pth py rar rst safetensors sha256 tar toml tsv txt xml xmp yaml yml zip
 """
 # Files that often lie beside pictures; passed over without a look inside.
 NO_PICTURES = frozenset("." + word for word in _NO_PICTURES.split())
+# Of these the ones that are pictures where there are no others.
+ARRAYS = ".npy"
 
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ")
 SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
@@ -57,41 +60,76 @@ def looks_like_picture(name: str, head: Callable[[str, int], bytes]) -> bool:
     return start.startswith(SIGNATURES) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP")
 
 
-def arrange(
-    shown: str,
-    readers: Mapping[str, Reader],
-    head: Callable[[str, int], bytes],
-    problems: Sequence[Problem],
-    hash_files: Callable[[list[str], Progress], Sequence[str]],
-    *,
-    wrapped: bool,
-) -> Source:
-    """A source from named files: with metadata if there is a metadata file, else class folders, else loose.
+@dataclass(frozen=True)
+class Files:
+    """Named files that a source can be made of.
 
-    Args:
+    Attributes:
         shown: What the user called the source.
         readers: For every file's name, relative and with `/`, what reads it; in the order of the items.
         head: Reads the first bytes of a file.
         problems: Files already known to be unusable.
         hash_files: Content hashes of named files.
         wrapped: Whether one folder around everything is a wrapper (as in many zips) and no class.
+        release: Frees what reading needs.
+    """
+
+    shown: str
+    readers: Mapping[str, Reader]
+    head: Callable[[str, int], bytes]
+    problems: Sequence[Problem]
+    hash_files: Callable[[list[str], Progress], Sequence[str]]
+    wrapped: bool
+    release: Callable[[], None] = lambda: None
+
+    def below(self, folder: str) -> Files:
+        """The files of one folder, by their names in it."""
+        start = f"{folder}/"
+        inside = [name for name in self.readers if name.startswith(start)]
+        problems = [
+            Problem(problem.name.removeprefix(start), problem.reason)
+            for problem in self.problems
+            if problem.name.startswith(start)
+        ]
+        return Files(
+            f"{self.shown}/{printable(folder)}",
+            {name.removeprefix(start): self.readers[name] for name in inside},
+            lambda name, length: self.head(start + name, length),
+            problems,
+            lambda names, progress: self.hash_files([start + name for name in names], progress),
+            wrapped=False,
+            release=self.release,
+        )
+
+    def unwrapped(self) -> Files:
+        """The same files by their names in the wrapper, if there is one."""
+        outer = {PurePosixPath(name).parts[0] for name in self.readers}
+        nested = all("/" in name for name in self.readers)
+        if not self.wrapped or len(outer) != 1 or not nested:
+            return self
+        return replace(self.below(outer.pop()), shown=self.shown)
+
+
+def arrange(files: Files) -> Source:
+    """A source from named files: with metadata if there is a metadata file, else class folders, else loose.
 
     Raises:
         UserError: There are no pictures, or the metadata cannot be understood.
     """
-    problems = list(problems)
-    tables = [name for name in readers if PurePosixPath(name).name in METADATA]
-    names = [name for name in readers if name not in tables and looks_like_picture(name, head)]
+    shown, readers, problems = files.shown, files.readers, list(files.problems)
+    tables = tables_of(files)
+    names = [name for name in readers if name not in tables and looks_like_picture(name, files.head)]
+    names = names or [name for name in readers if PurePosixPath(name).suffix.lower() == ARRAYS]
     if not names:
         first = f"; {problems[0]}" if problems else ""
         raise UserError(f"{shown} holds no pictures{first}.")
     ignored = len(readers) - len(tables) - len(names)
     columns: dict[str, dict[str, Any]] = {}
     if tables:
-        rows = _match(read_rows({table: readers[table] for table in tables}, shown), names, problems)
+        rows = _match(read_rows(tables, shown), names, problems)
         labels, classes = labels_of(rows.values())
         columns = {name: row.columns for name, row in rows.items()}
-        metadata = printable(tables[0]) if len(tables) == 1 else "the metadata"
+        metadata = printable(next(iter(tables))) if len(tables) == 1 else "the metadata"
         without = [name for name in names if name not in rows or (classes and name not in labels)]
         for name in without:
             missing = f"{rows[name].place} gives it no label" if name in rows else f"no row in {metadata}"
@@ -102,17 +140,23 @@ def arrange(
             raise UserError(f"No picture of {shown} is named in its metadata; {problems[0]}.")
         unlabelled = "" if classes else f"no row in {metadata} has a label"
     else:
-        labels, classes, unlabelled = _class_folders(names, wrapped, shown)
+        labels, classes, unlabelled = _class_folders(names, files.wrapped, shown)
     items = [Item(printable(name), readers[name], labels.get(name), columns.get(name, {})) for name in names]
     return Source(
         shown,
         items,
-        lambda progress: hash_files(names, progress),
+        lambda progress: files.hash_files(names, progress),
         classes=classes,
         problems=problems,
         ignored=ignored,
         unlabelled=unlabelled,
+        release=files.release,
     )
+
+
+def tables_of(files: Files) -> dict[str, Reader]:
+    """The metadata files, and what reads each."""
+    return {name: read for name, read in files.readers.items() if PurePosixPath(name).name in METADATA}
 
 
 def _class_folders(names: Sequence[str], wrapped: bool, shown: str) -> tuple[dict[str, int], list[str], str]:

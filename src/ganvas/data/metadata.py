@@ -3,6 +3,8 @@
 `file_name` is relative to the folder that the metadata file lies in. `label` is a name or an integer, the
 same kind in all rows; of a `.csv`, which knows text alone, integers if all of its labels are. Spaces around a name
 are not part of it. Every other column is kept beside the pictures.
+
+Of pictures with two sides each row names two files, in a column of `SOURCES` and one of `TARGETS`.
 """
 
 from __future__ import annotations
@@ -19,6 +21,9 @@ from ganvas.data.source import Unusable, printable
 from ganvas.errors import UserError
 
 METADATA = ("metadata.jsonl", "metadata.csv")
+SOURCES = ("source_file_name", "input_file_name")
+TARGETS = ("target_file_name", "output_file_name", "file_name")
+"""Columns that name the picture which is translated, and the one that it becomes; the first that a row has counts."""
 
 
 @dataclass
@@ -38,16 +43,59 @@ class Row:
     place: str
 
 
+@dataclass(frozen=True)
+class PairRow:
+    """One row that names two files, relative to the source, with `/`.
+
+    Attributes:
+        source: What is translated.
+        target: What it becomes.
+        place: Where the row stands, for messages.
+    """
+
+    source: str
+    target: str
+    place: str
+
+
 def read_rows(tables: Mapping[str, Callable[[int], bytes]], shown: str) -> list[Row]:
     """The rows of all metadata files of a source.
 
     Raises:
         UserError: One cannot be read or understood, or a folder has two.
     """
+    return [_row(*row) for row in _all_rows(tables, shown)]
+
+
+def read_pairs(tables: Mapping[str, Callable[[int], bytes]], shown: str) -> list[PairRow]:
+    """The rows of metadata with two file columns; none if it has no column of `SOURCES`.
+
+    Raises:
+        UserError: As `read_rows`, or a row has not both.
+    """
+    rows = list(_all_rows(tables, shown))
+    if not any(column in values for values, _, _ in rows for column in SOURCES):
+        return []
+    pairs = []
+    for values, folder, place in rows:
+        files = []
+        for columns in (SOURCES, TARGETS):
+            file = next((values[column] for column in columns if column in values), None)
+            if not isinstance(file, str) or not file:
+                raise UserError(f"{place} has no {columns[0]}.")
+            files.append(_inside(folder, file))
+        source, target = files
+        pairs.append(PairRow(source, target, place))
+    return pairs
+
+
+def _all_rows(
+    tables: Mapping[str, Callable[[int], bytes]], shown: str
+) -> Iterator[tuple[dict[str, Any], PurePosixPath, str]]:
+    """The values of each row, the folder that its metadata file lies in, and where it stands."""
     folders = [PurePosixPath(name).parent for name in tables]
     if len(set(folders)) < len(folders):
         raise UserError(f"{shown} has both {' and '.join(METADATA)}; remove one.")
-    rows = []
     for name, read in tables.items():
         try:
             text = read(0).decode("utf-8-sig")
@@ -57,8 +105,7 @@ def read_rows(tables: Mapping[str, Callable[[int], bytes]], shown: str) -> list[
             raise UserError(f"Cannot read {printable(name)}: {error}.") from None
         parse = _json_lines if name.endswith(".jsonl") else _csv
         for line, values in parse(text, printable(name)):
-            rows.append(_row(values, PurePosixPath(name).parent, f"{printable(name)} line {line}"))
-    return rows
+            yield values, PurePosixPath(name).parent, f"{printable(name)} line {line}"
 
 
 def labels_of(rows: Iterable[Row]) -> tuple[dict[str, int], list[str]]:
@@ -135,4 +182,8 @@ def _row(values: dict[str, Any], folder: PurePosixPath, place: str) -> Row:
     if label == "" or isinstance(label, bool) or not isinstance(label, str | int | None):
         raise UserError(f"{place}: a label is a name or an integer, not {json.dumps(label)}.")
     columns = {key: value for key, value in values.items() if key not in ("file_name", "label")}
-    return Row(str(folder / file.replace("\\", "/")), label, columns, place)
+    return Row(_inside(folder, file), label, columns, place)
+
+
+def _inside(folder: PurePosixPath, file: str) -> str:
+    return str(folder / file.replace("\\", "/"))

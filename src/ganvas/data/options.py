@@ -22,13 +22,23 @@ class DataOptions:
 
     load_size: Annotated[int, Field(ge=0)] = 0
     """Pixels. 0 prepares pictures at the training size; a larger value prepares them at that size, and
-    training cuts a random square of the training size out of each."""
+    training cuts a random square of the training size out of each, the same one on both sides of a pair."""
 
     flip: bool = True
     """Mirror left and right with probability one half; turn it off for text, digits and the like."""
 
     balance: bool = False
     """Draw every class equally often, however many pictures it has; those of small classes repeat. Needs labels."""
+
+    side: Literal["", "left", "right"] = ""
+    """Of pictures that lie side by side in one file: the half that is translated; the other is what it becomes."""
+
+    swap: bool = False
+    """Exchange the two sides: translate the second into the first."""
+
+    halves: bool = False
+    """Of pairs for a system that learns without: sources are those of the first half of the pairs and targets those
+    of the second, so that no pair is ever seen together (DiscoGAN's published code)."""
 
     strict: bool = False
     """Refuse data in which any file cannot be used, where otherwise it is skipped and counted."""

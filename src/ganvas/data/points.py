@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import sys
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ganvas.data.options import DataOptions
 from ganvas.data.sampler import share, stream
-from ganvas.data.source import Problem, find_builtin
+from ganvas.data.source import Problem, find_builtin, printable, split_sides
 from ganvas.errors import UserError
 
 WITHOUT_EFFECT = frozenset({"flip", "cache", "workers"})
@@ -211,7 +211,42 @@ def open_points(spec: str | Path, options: DataOptions, *, size: int, channels: 
     if found is None or not hasattr(found[0], "open_points"):
         return None
     module, parts = found
-    points: Points = module.open_points(parts)
+    return _fitting(module.open_points(parts), options, size, channels)
+
+
+def open_two_points(
+    spec: str | Path, options: DataOptions, *, size: int, channels: tuple[int, int]
+) -> tuple[Points, Points] | None:
+    """The two kinds of points that a user named, for a system that turns one into the other; None for something else.
+
+    Args:
+        spec: Two built-ins, `FIRST::SECOND`, or one that makes both.
+        options: As in `open_points`, but that `swap` exchanges the two.
+        size: As in `open_points`.
+        channels: Numbers in a point that the system takes, and in one that it makes.
+
+    Raises:
+        UserError: As `open_points`, or one makes points and the other does not.
+    """
+    if both := split_sides(spec):
+        found = [find_builtin(one) for one in both]
+        made = [module.open_points(parts) for module, parts in filter(None, found) if hasattr(module, "open_points")]
+        if len(made) == 1:
+            raise UserError(f"One side of {printable(str(spec))} is points and the other is not; give two of a kind.")
+    else:
+        one = find_builtin(spec)
+        made = one[0].open_point_sides(one[1]) if one and hasattr(one[0], "open_point_sides") else []
+    if not made:
+        return None
+    if options.swap:
+        made = made[::-1]
+    kept = replace(options, swap=False)
+    first, second = (_fitting(points, kept, size, count) for points, count in zip(made, channels, strict=True))
+    return first, second
+
+
+def _fitting(points: Points, options: DataOptions, size: int, channels: int) -> Points:
+    """The points, if they and the options go with a system; see `open_points`."""
     if size != 1:
         raise UserError(
             f"{points.source} makes points and this system draws pictures of {size} pixels: give it pictures, or "

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 
 from ganvas.data import store
 from ganvas.data.cache import cache_errors, locked, new_folder
-from ganvas.data.decode import Decoder, background_colour, quiet, to_square
+from ganvas.data.decode import Decoder, Picture, background_colour, quiet, to_square
 from ganvas.data.options import DataOptions, cache_folder, worker_count
 from ganvas.data.parallel import in_order
-from ganvas.data.points import Points, open_points
 from ganvas.data.source import Item, Problem, Progress, Source, Unusable, open_source, printable
 from ganvas.data.store import Prepared, Writer
 from ganvas.errors import UserError
@@ -28,35 +27,8 @@ from ganvas.errors import UserError
 METHOD = 1
 """Part of every cache key. Raise it when a change of the code changes the pixels."""
 
-
-Data = Prepared | Points
-"""What a system can be trained on."""
-
-
-def open_data(
-    spec: str | Path,
-    options: DataOptions,
-    *,
-    size: int,
-    channels: int = 3,
-    progress: bool | Progress = False,
-) -> Data:
-    """What a system is trained on: the points of a built-in that makes them, else pictures.
-
-    Args:
-        spec: What to read; see `ganvas.data.points.open_points` and `ganvas.data.source.open_source`.
-        options: How to read it.
-        size: Side of the pictures in training, in pixels; 1 for points.
-        channels: 1 (gray) or 3 (red, green, blue); for points, coordinates of one.
-        progress: As in `open_pictures`.
-
-    Raises:
-        UserError: As `open_points` and `open_pictures` do.
-    """
-    points = open_points(spec, options, size=size, channels=channels)
-    if points is not None:
-        return points
-    return open_pictures(spec, options, size=size, channels=channels, progress=progress)
+NOTHING = (0, 0, 0)
+"""What arrays of five channels or more are padded with: a background colour says nothing about them."""
 
 
 def open_pictures(
@@ -75,7 +47,7 @@ def open_pictures(
         spec: What to read; see `ganvas.data.source.open_source`.
         options: How to read it.
         size: Side of the pictures in training, in pixels.
-        channels: 1 (gray) or 3 (red, green, blue).
+        channels: 1 (gray), 3 (red, green, blue), 2 or 4 (the same with opacity), or as many as its arrays have.
         progress: Whether to show a line on standard error while preparing, or what to call instead with
             (what, done, total).
 
@@ -84,21 +56,40 @@ def open_pictures(
             that cannot be used.
     """
     with open_source(spec, options) as source, shown_progress(progress) as report:
-        side = _side(options, size, channels)
-        ready = source.prepared
-        if ready is not None and ready.images.shape[1:] == (side, side, channels):
-            return _checked(ready, options)
-        if options.strict and source.problems:
-            raise _refusal(source.name, source.problems)
-        final = cache_folder(options) / "prepared" / _key(source, options, side, channels, report)
-        with cache_errors(final.parent):
-            final.parent.mkdir(parents=True, exist_ok=True)
-        # Of several processes that start together (torchrun), one does the work and the others wait for it.
-        with locked(final.with_suffix(".lock")) as alone:
-            if alone:
-                for left in final.parent.glob(f"{final.name}.part-*"):  # by a process that was killed
-                    shutil.rmtree(left, ignore_errors=True)
-            data = _prepared(source, options, side, channels, report, final)
+        return pictures_of(source, options, size=size, channels=channels, report=report)
+
+
+def pictures_of(
+    source: Source, options: DataOptions, *, size: int, channels: int, report: Progress, sized: bool = False
+) -> Prepared:
+    """Prepared data of an opened source, as `open_pictures`.
+
+    Args:
+        source: What to read.
+        options: How to read it.
+        size: Side of the pictures in training, in pixels.
+        channels: As in `open_pictures`.
+        report: Called while preparing.
+        sized: Whether the sizes of the files are wanted too, which older caches do not hold.
+
+    Raises:
+        UserError: As in `open_pictures`.
+    """
+    side = _side(options, size, channels)
+    ready = source.prepared
+    if ready is not None and ready.images.shape[1:] == (side, side, channels):
+        return _checked(ready, options)
+    if options.strict and source.problems:
+        raise refusal(source.name, source.problems)
+    final = cache_folder(options) / "prepared" / _key(source, options, side, channels, report)
+    with cache_errors(final.parent):
+        final.parent.mkdir(parents=True, exist_ok=True)
+    # Of several processes that start together (torchrun), one does the work and the others wait for it.
+    with locked(final.with_suffix(".lock")) as alone:
+        if alone:
+            for left in final.parent.glob(f"{final.name}.part-*"):  # by a process that was killed
+                shutil.rmtree(left, ignore_errors=True)
+        data = _prepared(source, options, side, channels, report, final, sized)
     # The same pixels may have come from elsewhere; what this call named is what it is told.
     return _checked(replace(data, source=source.name, unlabelled=source.unlabelled), options)
 
@@ -121,19 +112,20 @@ def prepare_data(
         out: A folder that is empty or not there yet. Nothing is written elsewhere.
         options: How to read it.
         size: Side of the pictures in training, in pixels; `load_size`, if given, is what is written.
-        channels: 1 or 3.
+        channels: As in `open_pictures`.
         progress: As in `open_pictures`.
 
     Raises:
         UserError: As in `open_pictures`, or `out` holds something or cannot be written.
     """
+    refuse_sided(options)
     folder, shown = Path(out).expanduser(), printable(str(out))
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{shown} is not an empty folder; choose another, or remove what it holds.")
     with open_source(spec, options) as source, shown_progress(progress) as report:
         side = _side(options, size, channels)
         if options.strict and source.problems:
-            raise _refusal(source.name, source.problems)
+            raise refusal(source.name, source.problems)
         made = not folder.exists()
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -152,8 +144,8 @@ def _side(options: DataOptions, size: int, channels: int) -> int:
         raise UserError(f"The size is {size} pixels; it must be at least 1.")
     if size == 1:
         raise UserError("Pictures of 1 pixel hold nothing to learn; choose a larger size, or points such as normal1d.")
-    if channels not in (1, 3):
-        raise UserError(f"Pictures with {channels} channels cannot be made; choose 1 (gray) or 3 (colour).")
+    if channels < 1:
+        raise UserError(f"Pictures with {channels} channels cannot be made; choose 1 (gray), 3 (colour) or another.")
     if options.load_size and options.load_size < size:
         raise UserError(f"load_size ({options.load_size}) is smaller than the size in training ({size}).")
     background_colour(options)
@@ -181,13 +173,14 @@ def _key(source: Source, options: DataOptions, side: int, channels: int, report:
 
 
 def _prepared(
-    source: Source, options: DataOptions, side: int, channels: int, report: Progress, final: Path
+    source: Source, options: DataOptions, side: int, channels: int, report: Progress, final: Path, sized: bool
 ) -> Prepared:
     if final.exists():
-        try:
-            return store.load(final)
-        except store.Damaged:
-            shutil.rmtree(final)
+        with contextlib.suppress(store.Damaged):
+            data = store.load(final)
+            if data.sizes is not None or not sized:
+                return data
+        shutil.rmtree(final)
     with cache_errors(final.parent), new_folder(final) as part:
         _write(source, options, side, channels, report, part)
     return store.load(final)
@@ -197,26 +190,28 @@ def _write(source: Source, options: DataOptions, side: int, channels: int, repor
     decoder = Decoder(options)
     skipped, notes = list(source.problems), []
 
-    def prepared(item: Item) -> tuple[Item, NDArray[np.uint8] | None, str | None]:
+    def prepared(item: Item) -> tuple[Item, NDArray[np.uint8] | None, tuple[int, int] | None, str | None]:
         try:
-            with decoder.open(item, side) as picture:
-                return (
-                    item,
-                    to_square(picture.image, side, channels, options.fit, decoder.background),
-                    picture.note,
-                )
+            with decoder.open(item, side, channels) as picture:
+                return item, pixels_of(picture), picture.image.size, picture.note
         except Unusable as error:
-            return item, None, str(error)
+            return item, None, None, str(error)
+
+    def pixels_of(picture: Picture) -> NDArray[np.uint8]:
+        if len(picture.layers) == 1:
+            return to_square(picture.image, side, channels, options.fit, decoder.background)
+        layers = [to_square(layer, side, 1, options.fit, NOTHING) for layer in picture.layers]
+        return np.concatenate(layers, axis=2)
 
     threads = worker_count(options)
     with quiet(), Writer(folder, side, channels) as writer, in_order(prepared, source.items, threads) as results:
-        for done, (item, pixels, note) in enumerate(results, 1):
+        for done, (item, pixels, dimensions, note) in enumerate(results, 1):
             if pixels is None:
                 skipped.append(Problem(item.name, note or ""))
                 if options.strict:
-                    raise _refusal(source.name, skipped)
+                    raise refusal(source.name, skipped)
             else:
-                writer.add(item, pixels)
+                writer.add(item, pixels, dimensions)
                 if note:
                     notes.append(Problem(item.name, note))
             report("preparing", done, len(source.items))
@@ -228,11 +223,23 @@ def _write(source: Source, options: DataOptions, side: int, channels: int, repor
 
 def _checked(data: Prepared, options: DataOptions) -> Prepared:
     if options.strict and data.skipped:
-        raise _refusal(data.source, data.skipped)
+        raise refusal(data.source, data.skipped)
     return data
 
 
-def _refusal(name: str, problems: Any) -> UserError:
+def refuse_sided(options: DataOptions) -> None:
+    """Refuses options of data with two sides, for data with one.
+
+    Raises:
+        UserError: One is set.
+    """
+    for name in ("side", "swap", "halves"):
+        if getattr(options, name):
+            raise UserError(f"--{name} is for systems that translate pictures, whose data has two sides; leave it out.")
+
+
+def refusal(name: str, problems: Sequence[Problem]) -> UserError:
+    """What is said of data with problems, where `strict` allows none."""
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return UserError(f"Refused {name}, because of strict: {problems[0]}{more}.")
 
@@ -241,7 +248,7 @@ def _pictures(count: int) -> str:
     return f"{count} usable picture" + ("" if count == 1 else "s")
 
 
-@contextmanager
+@contextlib.contextmanager
 def shown_progress(progress: bool | Progress) -> Iterator[Progress]:
     """What to report progress to."""
     if callable(progress):

@@ -91,6 +91,7 @@ class Sampler:
         size: int,
         rank: int = 0,
         world: int = 1,
+        rows: NDArray[np.int64] | None = None,
     ):
         """Put the pictures on the device, if they fit there.
 
@@ -103,15 +104,17 @@ class Sampler:
             size: Side of the pictures of a batch, in pixels.
             rank: Which part of each batch to return.
             world: In how many parts it is cut.
+            rows: Positions of the pictures to draw from; None for all of them, in their order.
 
         Raises:
             UserError: There are fewer pictures than a batch holds, or they are too small, the batch cannot be
                 divided among the ranks, or classes are to be balanced where there are none.
         """
-        if len(data) < batch:
+        self.count = len(data) if rows is None else len(rows)
+        if self.count < batch:
             raise UserError(
-                f"{data.source} holds {len(data)} usable pictures, fewer than a batch of {batch}; "
-                f"use --batch {len(data)} or less."
+                f"{data.source} holds {self.count} usable pictures, fewer than a batch of {batch}; "
+                f"use --batch {self.count} or less."
             )
         self.part = share(batch, rank, world)
         if data.images.shape[1] < size:
@@ -124,14 +127,15 @@ class Sampler:
         self.device = torch.device(device)
         self.keys = data.keys()
         self.global_batch, self.seed, self.size = batch, seed, size
-        self.flip = options.flip
+        self.flip, self.rows = options.flip, rows
         # Mapped again, copy-on-write: PyTorch wants memory that could be written. Ranks still share it.
         pixels = torch.from_numpy(np.load(data.path / "images.npy", mmap_mode="c"))
         self.images = pixels.to(self.device) if _fits(pixels, self.device) else pixels
         self.labels = None if data.labels is None else torch.from_numpy(data.labels).to(self.device)
         self.members: list[NDArray[np.int64]] = []
         if options.balance and data.labels is not None:
-            self.members = [np.flatnonzero(data.labels == label) for label in range(len(data.classes))]
+            labels = data.labels if rows is None else data.labels[rows]
+            self.members = [np.flatnonzero(labels == label) for label in np.unique(labels).tolist()]
         # Eight epochs of everything, whether that is one permutation each or one for each class.
         self._order = functools.lru_cache(maxsize=8 * max(1, len(self.members)))(self._permutation)
 
@@ -172,10 +176,12 @@ class Sampler:
 
     def indices(self, step: int, draw: int = 0, attempt: int = 0) -> NDArray[np.int64]:
         """Which pictures the whole batch holds: (batch,), positions in the data."""
-        if self.members:
-            return self._balanced(step, draw, attempt)
-        count = len(self.images)
-        epoch, offset = divmod(step * self.global_batch, count)
+        index = self._balanced(step, draw, attempt) if self.members else self._in_turn(step, draw, attempt)
+        return index if self.rows is None else self.rows[index]
+
+    def _in_turn(self, step: int, draw: int, attempt: int) -> NDArray[np.int64]:
+        """The batch's positions among the pictures to draw from."""
+        epoch, offset = divmod(step * self.global_batch, self.count)
         index = self._order(draw, attempt, epoch)[offset : offset + self.global_batch]
         missing = self.global_batch - len(index)
         if missing:
@@ -205,7 +211,7 @@ class Sampler:
         return index
 
     def _permutation(self, draw: int, attempt: int, epoch: int, *label: int) -> NDArray[np.int64]:
-        count = len(self.members[label[0]]) if label else len(self.images)
+        count = len(self.members[label[0]]) if label else self.count
         return stream(self.seed, "order", draw, attempt, epoch, *label).permutation(count)
 
     def _put(self, values: NDArray[np.int64] | NDArray[np.bool_]) -> Tensor:

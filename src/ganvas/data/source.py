@@ -6,14 +6,15 @@ picture and its label (captions, boxes, ...) travels in `Item.columns`.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ganvas.data import builtin
 from ganvas.data.options import DataOptions
@@ -54,12 +55,14 @@ class Item:
             picture that cannot be had.
         label: Index into the source's classes.
         columns: What else is known about it, as JSON values.
+        half: Which half it is of the picture that is read; empty for all of it.
     """
 
     name: str
     read: Callable[[int], bytes | Image.Image]
     label: int | None = None
     columns: Mapping[str, Any] = field(default_factory=dict)
+    half: Literal["", "left", "right"] = ""
 
 
 @dataclass
@@ -106,8 +109,9 @@ def printable(name: str) -> str:
 
 
 def builtin_names() -> list[str]:
-    """The built-in sources: each is the name of its file in `ganvas/data/builtin`."""
-    return sorted(module.name for module in pkgutil.iter_modules(builtin.__path__) if module.name[0] != "_")
+    """The built-in sources: each is the name of its file in `ganvas/data/builtin`, with `-` for `_`."""
+    modules = [module.name for module in pkgutil.iter_modules(builtin.__path__) if module.name[0] != "_"]
+    return sorted(name.replace("_", "-") for name in modules)
 
 
 def find_builtin(spec: str | Path) -> tuple[ModuleType, str] | None:
@@ -115,7 +119,31 @@ def find_builtin(spec: str | Path) -> tuple[ModuleType, str] | None:
     name, _, parts = str(spec).partition(":")
     if isinstance(spec, Path) or name not in builtin_names():
         return None
-    return importlib.import_module(f"{builtin.__name__}.{name}"), parts
+    return importlib.import_module(f"{builtin.__name__}.{name.replace('-', '_')}"), parts
+
+
+def split_sides(spec: str | Path) -> tuple[str, str] | None:
+    """The two sources of `FIRST::SECOND`; None if `spec` is not of this form, or a file is called so."""
+    first, mark, second = str(spec).partition("::")
+    return (first, second) if mark and isinstance(spec, str) and not os.path.lexists(spec) else None
+
+
+def absolute(spec: str) -> str:
+    """A path as it is found from anywhere, also each of two; the name of built-in data as it is."""
+    if both := split_sides(spec):
+        return "::".join(map(absolute, both))
+    return str(Path(spec).absolute()) if Path(spec).exists() else spec
+
+
+@contextlib.contextmanager
+def path_errors(shown: str) -> Iterator[None]:
+    """Turn a failure to open what a user named into one line."""
+    try:
+        yield
+    except PermissionError:
+        raise UserError(f"No permission to read {shown}.") from None
+    except (OSError, ValueError) as error:  # a link that leads to itself, a name too long, a NUL in it
+        raise UserError(f"Cannot open {shown}: {getattr(error, 'strerror', None) or error}.") from None
 
 
 def open_source(spec: str | Path, options: DataOptions) -> Source:
@@ -129,11 +157,19 @@ def open_source(spec: str | Path, options: DataOptions) -> Source:
     Raises:
         UserError: There is no such source, or it holds no pictures.
     """
+    shown = printable(str(spec))
+    if split_sides(spec):
+        raise UserError(f"{shown} names two sides, where pictures of one kind are wanted: give one of the two.")
     if found := find_builtin(spec):
         module, parts = found
+        if hasattr(module, "open_sides") or hasattr(module, "open_point_sides"):
+            raise UserError(
+                f"{shown} has two sides, where pictures of one kind are wanted: it is for systems that turn one into "
+                "the other."
+            )
         if hasattr(module, "open_points"):
             raise UserError(
-                f"{printable(str(spec))} makes points without end, not pictures: train a system of points on it; "
+                f"{shown} makes points without end, not pictures: train a system of points on it; "
                 "there is nothing to read, prepare or compare pictures with."
             )
         source: Source = module.open_source(parts, options)
@@ -142,8 +178,7 @@ def open_source(spec: str | Path, options: DataOptions) -> Source:
     from ganvas.data import archive, folder, store
 
     path = Path(spec).expanduser()
-    shown = printable(str(spec))
-    try:
+    with path_errors(shown):
         if store.is_prepared(path):
             return store.as_source(path)
         if path.is_dir():
@@ -151,10 +186,6 @@ def open_source(spec: str | Path, options: DataOptions) -> Source:
         if path.is_file():
             return archive.open_source(path, options)
         exists = path.exists()
-    except PermissionError:
-        raise UserError(f"No permission to read {shown}.") from None
-    except (OSError, ValueError) as error:  # a link that leads to itself, a name too long, a NUL in it
-        raise UserError(f"Cannot open {shown}: {getattr(error, 'strerror', None) or error}.") from None
     if exists:
         raise UserError(f"{shown} is neither a folder nor a zip file.")
     *others, last = builtin_names()

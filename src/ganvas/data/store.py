@@ -6,8 +6,9 @@
 `index.json` holds `format` ("ganvas-prepared"), `version` (1), `source`, `shape`, `hash` (SHA-256 of pixels,
 shape, labels and class names), `blocks` (CRC-32 of each 4 MiB of pixels), `names` (one for each picture),
 `labels` (integers, or null), `classes`, `unlabelled` (why there are no labels; may be missing), `columns` (what
-else is known, N values for each column), `skipped` and `notes` (pairs of name and reason), `licence`, `options`,
-and `checksum` (SHA-256 of all the rest, as JSON with sorted keys and no spaces).
+else is known, N values for each column), `sizes` (width and height of each picture as it was read, or null; may be
+missing), `skipped` and `notes` (pairs of name and reason), `licence`, `options`, and `checksum` (SHA-256 of all the
+rest, as JSON with sorted keys and no spaces).
 
 It is written last, so a folder that has it is whole.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import io
 import json
 import zlib
 from dataclasses import dataclass, field
@@ -66,6 +68,7 @@ class Prepared:
         options: The options that determine the pixels.
         path: The folder that it is kept in.
         unlabelled: Why there are no labels, where one might think there are; else empty.
+        sizes: int64 (N, 2), width and height of each picture as it was read, in pixels; None where not known.
     """
 
     images: np.memmap[Any, np.dtype[np.uint8]]
@@ -81,6 +84,7 @@ class Prepared:
     options: dict[str, Any]
     path: Path
     unlabelled: str = ""
+    sizes: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -109,6 +113,7 @@ class Prepared:
         size: int,
         rank: int = 0,
         world: int = 1,
+        rows: NDArray[np.int64] | None = None,
     ) -> Sampler:
         """What batches are drawn by: see `ganvas.data.sampler.Sampler`.
 
@@ -117,7 +122,9 @@ class Prepared:
         """
         from ganvas.data.sampler import Sampler  # here, because it needs this class itself
 
-        return Sampler(self, batch=batch, seed=seed, options=options, device=device, size=size, rank=rank, world=world)
+        return Sampler(
+            self, batch=batch, seed=seed, options=options, device=device, size=size, rank=rank, world=world, rows=rows
+        )
 
     def describe(self) -> dict[str, Any]:
         """What it is, as JSON values; without the pictures' own names and columns."""
@@ -152,6 +159,7 @@ class Writer:
     names: list[str] = field(default_factory=list)
     labels: list[int | None] = field(default_factory=list)
     columns: list[dict[str, Any]] = field(default_factory=list)
+    sizes: list[tuple[int, int] | None] = field(default_factory=list)
 
     def __enter__(self) -> Writer:
         self.part = self.folder / f"{IMAGES}.part"
@@ -169,11 +177,12 @@ class Writer:
         self.file.close()
         self.part.unlink(missing_ok=True)
 
-    def add(self, item: Item, pixels: NDArray[np.uint8]) -> None:
-        """Append one picture, (side, side, channels)."""
+    def add(self, item: Item, pixels: NDArray[np.uint8], size: tuple[int, int] | None = None) -> None:
+        """Append one picture, (side, side, channels), that was read with this width and height."""
         self.names.append(item.name)
         self.labels.append(item.label)
         self.columns.append(dict(item.columns))
+        self.sizes.append(size)
         self.block += pixels.tobytes()
         while len(self.block) >= BLOCK:
             self._flush(BLOCK)
@@ -203,6 +212,7 @@ class Writer:
             "classes": classes,
             "unlabelled": source.unlabelled,
             "columns": {key: [row.get(key) for row in self.columns] for key in keys},
+            "sizes": None if None in self.sizes else self.sizes,
             "skipped": [[p.name, p.reason] for p in skipped],
             "notes": [[p.name, p.reason] for p in notes],
             "licence": source.licence,
@@ -271,6 +281,7 @@ def load(folder: Path) -> Prepared:
         options=index["options"],
         path=folder,
         unlabelled=index.get("unlabelled", ""),
+        sizes=np.array(index["sizes"], dtype=np.int64) if index.get("sizes") else None,
     )
 
 
@@ -294,8 +305,12 @@ def as_source(folder: Path) -> Source:
     """
     data = load_or_refuse(folder)
 
-    def read(i: int, side: int) -> Image.Image:
+    def read(i: int, side: int) -> Image.Image | bytes:
         pixels = np.asarray(data.images[i])
+        if pixels.shape[2] > 4:
+            file = io.BytesIO()
+            np.save(file, pixels)
+            return file.getvalue()
         return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
     def tokens(progress: Progress) -> list[str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganvas.data import DataOptions, Prepared
+from ganvas.data import DataOptions, Prepared, Sides
 from ganvas.engine.checkpoint import State
 from ganvas.engine.distributed import Ranks
 from ganvas.engine.files import write_atomically
@@ -35,7 +35,7 @@ class Scorer:
 
     Attributes:
         path: `metrics.jsonl`.
-        prepared: The data's pictures; None for data without, of which no scores are taken.
+        prepared: The data; None for data without pictures, of which no scores are taken.
         size: Side of the system's pictures, in pixels.
         options: How the data was read.
         training: Settings.
@@ -48,7 +48,7 @@ class Scorer:
     """
 
     path: Path
-    prepared: Prepared | None
+    prepared: Prepared | Sides | None
     size: int
     options: DataOptions
     training: Training

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ganvas.data import Data
+from ganvas.data import Data, Points, Sides
 from ganvas.engine.checkpoint import Checkpoint, State
 from ganvas.engine.distributed import Ranks
 from ganvas.engine.ema import Average
@@ -86,7 +86,8 @@ def train_run(
             log,
         )
         subject = {"source": f"{settings.system} {settings.preset}", "weights": "averaged"}
-        judge = Scorer(folder.metrics, prepared.pictures, size, options, training, ranks, context, log, subject)
+        scored = None if isinstance(prepared, Points) or prepared.pictures is None else prepared
+        judge = Scorer(folder.metrics, scored, size, options, training, ranks, context, log, subject)
         loop = Loop(
             state,
             batches,
@@ -148,7 +149,8 @@ def refresh_report(path: Path, log: Log) -> None:
 def tell_data(log: Log, prepared: Data, source: str) -> None:
     """Says how much is trained on, how many pictures were passed over, and whose they are."""
     count = len(prepared.skipped)
-    skipped = f", {count} skipped: `ganvas data check {source}` names them" if count else ""
+    sides = f" --sides {'paired' if prepared.paired else 'unpaired'}" if isinstance(prepared, Sides) else ""
+    skipped = f", {count} skipped: `ganvas data check {source}{sides}` names them" if count else ""
     log.note(f"{prepared.amount} of {source}{skipped}")
     if prepared.licence:
         log.note(prepared.licence)

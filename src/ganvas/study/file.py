@@ -14,6 +14,7 @@ from ganvas import systems
 from ganvas.cli.options import Evaluating
 from ganvas.cli.parsing import parse_with_options
 from ganvas.data.options import DataOptions
+from ganvas.data.source import absolute
 from ganvas.engine.distributed import Ranks
 from ganvas.engine.system import Preset
 from ganvas.errors import UserError
@@ -82,7 +83,7 @@ class Study:
                 path=folder.absolute() / variant.name / f"seed-{seed}",
                 system=variant.system,
                 preset=variant.preset,
-                data=str(Path(variant.data).absolute()) if Path(variant.data).exists() else variant.data,
+                data=absolute(variant.data),
                 chosen=override(variant.chosen, {"seed": seed}),
                 changed=(*variant.changed, "seed"),
                 evaluate=self.evaluate,

