@@ -86,7 +86,7 @@ class History(nn.Module):
                 setattr(self, name, own.new_empty(state_dict[prefix + name].shape))
         if prefix + "filled" in state_dict:
             self.count = int(state_dict[prefix + "filled"])
-        super()._load_from_state_dict(state_dict, prefix, *rest)  # type: ignore[no-untyped-call]
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
 def _parts(condition: Condition | None) -> dict[str, Tensor]:

@@ -33,29 +33,28 @@ class FusedAdam(Adam):
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """One step with the gradients as they are; takes no closure."""
         for group in self.param_groups:
-            lists: list[list[Tensor]] = [[], [], [], [], [], []]
-            self._init_group(group, *lists)
-            parameters, *others, maxima, steps = lists
-            if not parameters:
+            parameters, gradients, means, squares, maxima, steps = ([], [], [], [], [], [])  # type: ignore[var-annotated]
+            self._init_group(group, parameters, gradients, means, squares, maxima, steps)  # type: ignore[no-untyped-call]
+            rows = [_in_rows(*of) for of in zip(parameters, gradients, means, squares, strict=True)]
+            if not rows:
                 continue
-            turned = [parameter.device.type == "cpu" and _in_channels_last(parameter) for parameter in parameters]
-            shown = [
-                [tensor.permute(0, 2, 3, 1) if turn else tensor for tensor, turn in zip(tensors, turned, strict=True)]
-                for tensors in (parameters, *others)
-            ]
-            shown[1] = [
-                gradient.contiguous() if turn or parameter.is_contiguous() else gradient
-                for parameter, gradient, turn in zip(parameters, shown[1], turned, strict=True)
-            ]
             beta1, beta2 = group["betas"]
             adam(
-                *shown, maxima, steps, fused=True, amsgrad=False, beta1=beta1, beta2=beta2, lr=group["lr"],
-                weight_decay=group["weight_decay"], eps=group["eps"], maximize=False,
+                *map(list, zip(*rows, strict=True)), maxima, steps, fused=True, amsgrad=False,  # type: ignore[misc,arg-type]
+                beta1=beta1, beta2=beta2, lr=group["lr"], weight_decay=group["weight_decay"], eps=group["eps"],
+                maximize=False,
             )  # fmt: skip
 
 
-def _in_channels_last(tensor: Tensor) -> bool:
-    return tensor.dim() == 4 and not tensor.is_contiguous() and tensor.is_contiguous(memory_format=torch.channels_last)
+def _in_rows(*tensors: Tensor) -> list[Tensor]:
+    """Views in which all lie in memory as the first does, the parameter; a gradient (the second) may be copied for it."""
+    parameter = tensors[0]
+    if parameter.device.type != "cpu":
+        return [*tensors]
+    if parameter.dim() == 4 and not parameter.is_contiguous():
+        tensors = tuple(tensor.permute(0, 2, 3, 1) for tensor in tensors)
+    parameter, gradient, *state = tensors
+    return [parameter, gradient.contiguous() if parameter.is_contiguous() else gradient, *state]
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))

@@ -35,7 +35,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -52,7 +52,7 @@ from ganvas.discriminators.shared import SharedDiscriminator, build_discriminato
 from ganvas.engine.system import Batch, Preset, System, Terms, Update
 from ganvas.engine.training import Training
 from ganvas.errors import UserError
-from ganvas.losses.adversarial import Probability
+from ganvas.losses.adversarial import AdversarialLoss, Probability
 from ganvas.losses.options import Adversarial
 from ganvas.nn.dtypes import at_least_float32
 from ganvas.nn.init import default_init
@@ -234,6 +234,10 @@ class DiscoGAN(System):
         given = batch["source" if way[0] == "A" else "image"]
         return once(batch, way, self.generator, lambda: self.generator[way](given))
 
+    def loss(self, side: str) -> AdversarialLoss:
+        """The adversarial loss of a side."""
+        return cast(AdversarialLoss, self.adversarial[side])
+
     def discriminator_loss(self, batch: Batch, step: int) -> Terms:
         """L_D, each half of it halved as in the published code."""
         terms: Terms = {}
@@ -243,7 +247,7 @@ class DiscoGAN(System):
             # In the published schedule the generators do not move in this step: no graph is needed.
             with torch.set_grad_enabled(self.config.schedule == "paper"):
                 fake = self.draw(batch, way)
-            found = self.adversarial[side].discriminator_terms(real, fake, step=step)
+            found = self.loss(side).discriminator_terms(real, fake, step=step)
             terms |= {f"{side}_{name}": term for name, term in found.items()}
         return terms
 
@@ -257,7 +261,7 @@ class DiscoGAN(System):
             side, start = way[-1], batch["source" if way[0] == "A" else "image"]
             fake = self.draw(batch, way)
             real = batch["source" if side == "A" else "image"]
-            found = self.adversarial[side].generator_terms(fake, real=real)
+            found = self.loss(side).generator_terms(fake, real=real)
             terms |= {f"{side}_{name}": adversarial * term for name, term in found.items()}
             if config.model != "gan":
                 back = self.generator[f"{side}to{way[0]}"](fake)
@@ -306,8 +310,11 @@ def _discriminator(config: Config, channels: int) -> nn.Module:
 
 SYSTEM = DiscoGAN
 
-# What the published code adds to the paper.
-_CODE = {"gan_weight": 0.1, "mixing": "code", "schedule": "code", "adam": Adams(weight_decay=1e-5)}
+
+def _code(**changes: Any) -> Config:
+    """What the published code adds to the paper."""
+    return Config(gan_weight=0.1, mixing="code", schedule="code", adam=Adams(weight_decay=1e-5), **changes)
+
 
 PRESETS = {
     "smoke": Preset(
@@ -350,17 +357,16 @@ PRESETS = {
         DataOptions(),
     ),
     "edges2shoes64": Preset(
-        Config(**_CODE, adversarial=Adversarial(feature_matching=0.9)),  # type: ignore[arg-type]
+        _code(adversarial=Adversarial(feature_matching=0.9)),
         Training(steps=100_000, batch=64, ema=0.0, checkpoint_every=5_000, grid_every=5_000, log_every=100),
         DataOptions(flip=False, halves=True),
     ),
     # Angles: later features, reconstruction first, and a layer down to 1x1.
     "car2car64": Preset(
-        Config(
-            **_CODE,
+        _code(
             bottleneck=100,
             first_rate=0.9,
-            rate=0.9,  # type: ignore[arg-type]
+            rate=0.9,
             adversarial=Adversarial(feature_matching=0.9, first_matched=3),
         ),
         Training(steps=100_000, batch=64, ema=0.0, checkpoint_every=5_000, grid_every=5_000, log_every=100),
