@@ -47,7 +47,7 @@ class FusedAdam(Adam):
 
 
 def _in_rows(*tensors: Tensor) -> list[Tensor]:
-    """Views in which all lie in memory as the first does, the parameter; a gradient (the second) may be copied for it."""
+    """Views in which all lie in memory as the first does, the parameter; a gradient, the second, may be copied."""
     parameter = tensors[0]
     if parameter.device.type != "cpu":
         return [*tensors]
