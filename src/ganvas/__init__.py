@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from ganvas.losses.adversarial import AdversarialLoss
     from ganvas.metrics.evaluate import evaluate
     from ganvas.run import Run, load
+    from ganvas.translation.command import translate
 
-__all__ = ["AdversarialLoss", "Run", "UserError", "evaluate", "load", "resume", "train"]
+__all__ = ["AdversarialLoss", "Run", "UserError", "evaluate", "load", "resume", "train", "translate"]
 
 _HOMES = {
     "AdversarialLoss": "ganvas.losses.adversarial",
@@ -27,6 +28,7 @@ _HOMES = {
     "load": "ganvas.run",
     "resume": "ganvas.launch",
     "train": "ganvas.launch",
+    "translate": "ganvas.translation.command",
 }
 
 

@@ -139,7 +139,8 @@ def resume(
             run.folder.write_environment()
         ranks.wait()
         # A run killed before its first checkpoint starts again.
-        checkpoint = run.checkpoint if run.folder.checkpoints().steps() else None
+        checkpoints = run.folder.checkpoints()
+        checkpoint = checkpoints.load() if checkpoints.steps() else None
         train_run(run.folder, settings, prepared, networks, ranks, checkpoint)
     return Run(path, settings.chosen.training.device)
 

@@ -1,11 +1,11 @@
-"""Runs that are on disk: opening them and drawing pictures."""
+"""Runs that are on disk: opening them, drawing pictures and translating them."""
 
 from __future__ import annotations
 
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +25,7 @@ from ganvas.engine.seeding import seed_for
 from ganvas.engine.system import Batch, System
 from ganvas.engine.training import Device, Precision
 from ganvas.errors import UserError
+from ganvas.translation.translator import Translator, direction_of
 from ganvas.viz.grids import grid, save_png, to_bytes
 
 Which = Literal["newest", "best"] | int
@@ -91,7 +92,7 @@ class Run:
 
     @cached_property
     def checkpoint(self) -> Checkpoint:
-        """The checkpoint asked for.
+        """The checkpoint asked for, without what only training needs.
 
         Raises:
             UserError: If it is not there, or not whole.
@@ -99,7 +100,7 @@ class Run:
         which = self.which
         if which == "best":
             which = best_step(self.folder.metrics)
-        return self.folder.checkpoints().load(None if which == "newest" else which)
+        return self.folder.checkpoints().load(None if which == "newest" else which, ("system", "average"))
 
     @cached_property
     def system(self) -> System:
@@ -138,7 +139,7 @@ class Run:
             Pictures in [-1, 1], float32, on the CPU.
 
         Raises:
-            UserError: If there are no pictures to draw, or no such class.
+            UserError: If there are no pictures to draw, or no such class, or the run translates pictures.
         """
         return torch.cat(list(self.draw(n, seed, truncation, classes=classes, conditions=conditions, batch=batch)))
 
@@ -158,6 +159,8 @@ class Run:
         if truncation is not None and not truncation >= 0:
             raise UserError(f"truncation is a threshold of at least 0, not {truncation}")
         conditions = dict(conditions or {})
+        if "source" not in conditions:
+            self._refuse_to_draw()
         if classes is not None:
             labels = self.labels(classes)
             conditions["label"] = torch.tensor([labels[i % len(labels)] for i in range(n)])
@@ -187,6 +190,7 @@ class Run:
         Raises:
             UserError: If `out` cannot be written, and as `sample` does.
         """
+        self._refuse_to_draw()
         path = Path(out)
         one_file = path.suffix.lower() in (".png", ".csv") and not path.is_dir()
         if path.suffix.lower() in (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"):
@@ -217,6 +221,72 @@ class Run:
                 seed += 1
         except OSError as error:
             raise UserError(f"cannot write to {path}: {error.strerror or error}") from error
+
+    def translate(
+        self,
+        pictures: Float[Tensor, "N C H W"],
+        seed: int = 0,
+        direction: str = "AtoB",
+        *,
+        batch: int = 8,
+    ) -> Float[Tensor, "N D H W"]:
+        """Turns pictures of one side into the other; for files and large pictures see `ganvas.translate`.
+
+        Args:
+            pictures: In [-1, 1], any height and width: they are mirrored at their borders as far as the network needs,
+                and cut back.
+            seed: Of the first; picture i depends on `seed` + i and itself alone.
+            direction: `AtoB`, from the source's side, or `BtoA` where the system has it.
+            batch: Pictures that pass through the network at once.
+
+        Returns:
+            In [-1, 1], float32, on the CPU.
+
+        Raises:
+            UserError: If the run does not translate, or not in this direction, or the pictures have other channels than
+                it takes.
+        """
+        translator = self.translator(direction)
+        if pictures.ndim != 4 or pictures.shape[1] != translator.inputs or not pictures.numel():
+            raise UserError(
+                f"{self.path} translates pictures of {translator.inputs} channels, (N, {translator.inputs}, H, W), not "
+                f"{tuple(pictures.shape)}"
+            )
+        seeds = range(seed, seed + len(pictures))
+        parts = [slice(start, start + batch) for start in range(0, len(pictures), batch)]
+        return torch.cat([translator(pictures[part].float(), seeds[part]) for part in parts])
+
+    def translator(self, direction: str = "AtoB") -> Translator:
+        """The network that translates in one direction, for pictures of any size.
+
+        Args:
+            direction: See `translate`.
+
+        Raises:
+            UserError: As `translate` does.
+        """
+        if not systems.find(self.settings.system).SYSTEM.sides:
+            raise UserError(
+                f"{self.path} is a run of {self.settings.system}, which draws pictures and translates none: "
+                f"`ganvas sample {self.path} --out PATH` draws them"
+            )
+        direction = direction_of(direction, self.system.directions)
+        sides = self.config.source_channels, self.config.channels
+        inputs, outputs = sides if direction == "AtoB" else sides[::-1]
+        context = partial(autocast, self.precision, self.device)
+        return Translator(self.system, direction, self.device, context, inputs, outputs)
+
+    def _refuse_to_draw(self) -> None:
+        """Refuses to draw from noise what is drawn from pictures.
+
+        Raises:
+            UserError: The run translates.
+        """
+        if systems.find(self.settings.system).SYSTEM.sides:
+            raise UserError(
+                f"{self.path} draws nothing from noise, it translates pictures: "
+                f"`ganvas translate {self.path} INPUT OUTPUT`"
+            )
 
     def labels(self, classes: str | int | Sequence[str | int]) -> list[int]:
         """The labels of one class or several.

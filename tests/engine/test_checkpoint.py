@@ -83,6 +83,16 @@ def test_no_flipped_bit_goes_unnoticed(position: int, bit: int) -> None:
         _decode(bytes(data))
 
 
+def test_parts_of_a_checkpoint_are_those_of_all_of_it(tmp_path: Path) -> None:
+    loop = make_loop(tmp_path, toy())
+    loop.run()
+    whole, part = loop.checkpoints.load(), loop.checkpoints.load(parts=("system", "average"))
+    expected = {name: value for name, value in whole.tensors.items() if not name.startswith("optimizer.")}
+    assert 0 < len(expected) < len(whole.tensors) and part.tensors.keys() == expected.keys()
+    assert all(torch.equal(value, expected[name]) for name, value in part.tensors.items())
+    assert part.meta == whole.meta
+
+
 def test_no_whole_checkpoint_is_a_clear_error(tmp_path: Path) -> None:
     loop = make_loop(tmp_path, toy())
     with pytest.raises(UserError, match="there is no checkpoint"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -155,11 +156,13 @@ class Checkpoints:
                 self.path(step).unlink(missing_ok=True)
         return path
 
-    def load(self, step: int | None = None) -> Checkpoint:
+    def load(self, step: int | None = None, parts: Collection[str] | None = None) -> Checkpoint:
         """The newest checkpoint that is whole, or the one after `step` steps.
 
         Args:
             step: Which one; None takes the newest, and passes over damaged ones.
+            parts: Of `system`, `average` and `optimizer` those whose tensors are wanted; None for all. The
+                optimisers' are most of a checkpoint.
 
         Raises:
             UserError: If there is none, or the one asked for is not there or not whole.
@@ -171,7 +174,8 @@ class Checkpoints:
         for candidate in reversed(self.steps()) if step is None else (step,):
             path = self.path(candidate)
             try:
-                tensors, meta = _decode(path.read_bytes())
+                with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                    tensors, meta = _decode(data, parts)
             except (OSError, ValueError, SafetensorError) as error:
                 damaged.append(f"{path.name}: {error}")
                 continue
@@ -198,24 +202,36 @@ def _encode(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> bytes:
     return b"".join((data[:at], hashlib.sha256(data).hexdigest().encode(), data[at + len(_NO_DIGEST) :]))
 
 
-def _decode(data: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _decode(data: bytes | mmap.mmap, parts: Collection[str] | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and metadata of a file, if it is whole.
 
     Raises:
         ValueError: If the file is cut short, changed or no checkpoint.
     """
     at = _digest_position(data)
-    digest = data[at : at + len(_NO_DIGEST)]
     whole = hashlib.sha256(data[:at])
     whole.update(_NO_DIGEST.encode())
-    whole.update(memoryview(data)[at + len(_NO_DIGEST) :])
-    if whole.hexdigest().encode() != digest:
+    with memoryview(data) as view, view[at + len(_NO_DIGEST) :] as rest:
+        whole.update(rest)
+    if whole.hexdigest().encode() != data[at : at + len(_NO_DIGEST)]:
         raise ValueError("it is torn or damaged (its SHA-256 does not match)")
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    return safetensors.torch.load(data), json.loads(header["__metadata__"]["meta"])
+    if isinstance(data, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        data.madvise(mmap.MADV_DONTNEED)  # what was read for the digest need not stay in memory
+    begin = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:begin])
+    meta = header.pop("__metadata__")["meta"]
+    tensors: dict[str, Tensor] = {}
+    for name, entry in header.items():
+        if parts is None or name.partition(".")[0] in parts:
+            # One at a time, as a file of its own, so that nothing but the tensors is ever held.
+            first, last = entry["data_offsets"]
+            head = json.dumps({name: entry | {"data_offsets": [0, last - first]}}).encode()
+            alone = len(head).to_bytes(8, "little") + head + data[begin + first : begin + last]
+            tensors |= safetensors.torch.load(alone)
+    return tensors, json.loads(meta)
 
 
-def _digest_position(data: bytes) -> int:
+def _digest_position(data: bytes | mmap.mmap) -> int:
     """Where the 64 digits of the digest start; only the header is searched."""
     header = data[8 : 8 + min(int.from_bytes(data[:8], "little"), len(data))]
     match = re.search(rb'"sha256":"([0-9a-f]{64})"', header)

@@ -1,0 +1,106 @@
+"""Encoding what comes out: formats, transparency, and what a file says about itself."""
+
+from __future__ import annotations
+
+import copy
+import io
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Literal
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import ExifTags, Image
+from PIL.PngImagePlugin import PngInfo
+
+from ganvas.data.decode import MODES
+from ganvas.data.layout import ARRAYS
+from ganvas.errors import UserError
+from ganvas.translation.reading import Read
+
+Format = Literal["png", "jpg", "webp", "tiff"]
+
+EXTENSIONS = {
+    ".png": "png", ".jpg": "jpg", ".jpeg": "jpg", ".webp": "webp", ".tif": "tiff", ".tiff": "tiff", ARRAYS: "npy",
+}  # fmt: skip
+"""The format of each file name."""
+
+LONGEST = {"jpg": 65_500, "webp": 16_383}
+"""Pixels: the longest side that a format can hold."""
+
+
+def format_of(name: str, asked: Format | None, channels: int) -> str:
+    """The format of a file, or of all files of a folder.
+
+    Args:
+        name: The file's name; empty for a folder.
+        asked: What the user wants.
+        channels: Of the pictures to be written; more than 4 make arrays.
+
+    Raises:
+        UserError: The name says nothing, or something else; or the format cannot hold such pictures.
+    """
+    known = [extension for extension in EXTENSIONS if (extension == ARRAYS) == (channels not in MODES)]
+    named = EXTENSIONS.get(PurePath(name).suffix.lower()) if name else None
+    if name and (named is None or (named == "npy") != (channels not in MODES)):
+        raise UserError(f"{name} says no format for pictures of {channels} channels: end it in {', '.join(known)}")
+    if channels not in MODES:
+        if asked:
+            raise UserError(f"pictures of {channels} channels are written as arrays (.npy): leave out --format")
+        return "npy"
+    if named and asked and named != asked:
+        raise UserError(f"{name} is not the name of a {asked} file: leave out --format, or change the name")
+    found = named or asked or "png"
+    if found == "jpg" and channels in (2, 4):
+        raise UserError("this run draws transparency, which JPEG cannot hold: choose png, webp or tiff")
+    return found
+
+
+def encode(pixels: UInt8[np.ndarray, "H W C"], read: Read, kind: str, quality: int, about: Mapping[str, str]) -> bytes:
+    """A file.
+
+    Args:
+        pixels: What it shows.
+        read: What it was made from: its transparency, EXIF and PNG texts are kept as far as the format can.
+        kind: One of `EXTENSIONS`.
+        quality: Of JPEG and WebP, 1 to 100.
+        about: `Software`, `Source` and `Copyright`, which say where it comes from; they take the place of what `read`
+            has under the same name, but for the copyright, which is added to.
+
+    Raises:
+        ValueError: The format cannot hold it.
+    """
+    file = io.BytesIO()
+    if kind == "npy":
+        np.save(file, pixels)
+        return file.getvalue()
+    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels, MODES[pixels.shape[2]])
+    if read.alpha is not None and kind != "jpg":
+        image.putalpha(Image.fromarray(read.alpha))
+    texts = {**read.texts, **about, "Copyright": _both(read.texts.get("Copyright"), about.get("Copyright"))}
+    if kind == "png":
+        info = PngInfo()
+        for name, text in texts.items():
+            if text:
+                info.add_itxt(name, text)
+        image.save(file, "PNG", pnginfo=info, exif=read.exif or b"")
+        return file.getvalue()
+    exif = copy.deepcopy(read.exif) or Image.Exif()
+    exif[ExifTags.Base.Software] = about["Software"].encode()
+    exif[ExifTags.Base.ImageDescription] = _both(exif.get(ExifTags.Base.ImageDescription), about["Source"]).encode()
+    if rights := _both(exif.get(ExifTags.Base.Copyright), texts["Copyright"]):
+        exif[ExifTags.Base.Copyright] = rights.encode()
+    if kind == "jpg":
+        image.save(file, "JPEG", quality=quality, exif=exif)
+    elif kind == "webp":
+        image.save(file, "WEBP", quality=quality, exif=exif)
+    else:
+        image.save(file, "TIFF", compression="tiff_deflate", exif=exif)
+    return file.getvalue()
+
+
+def _both(first: bytes | str | None, second: str | None) -> str:
+    """Two remarks in one, the second only if it is not in the first."""
+    text = first.decode("utf-8", "replace") if isinstance(first, bytes) else first or ""
+    found = [text.strip("\0 "), second or ""]
+    return "; ".join(filter(None, found if found[1] not in found[0] else found[:1]))
