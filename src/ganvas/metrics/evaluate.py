@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
 import time
 from collections.abc import Callable, Sequence
@@ -14,11 +15,10 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from ganvas.data import DataOptions, open_pictures
+from ganvas.data import DataOptions, Problem
 from ganvas.data.options import cache_folder
 from ganvas.data.prepare import shown_progress
 from ganvas.data.source import open_source
-from ganvas.data.store import Prepared
 from ganvas.engine.distributed import Ranks, join
 from ganvas.engine.files import write_atomically
 from ganvas.engine.folder import RunFolder, to_text
@@ -26,13 +26,14 @@ from ganvas.engine.precision import autocast
 from ganvas.engine.training import Device
 from ganvas.errors import UserError
 from ganvas.metrics import networks
-from ganvas.metrics.compute import METRICS, Score, check_names, compute, likelihood, score_name
+from ganvas.metrics.compute import METRICS, check_names, compute, likelihood, score_name
 from ganvas.metrics.extract import cached
 from ganvas.metrics.networks import FeatureNetwork, Features
-from ganvas.metrics.pictures import Choice, Pictures, drawn, features_of
+from ganvas.metrics.pictures import Choice, Pictures, check_channels, drawn, features_of
+from ganvas.metrics.references import Reading, references, translates
+from ganvas.metrics.score import Score, Sets
 from ganvas.nn.weights import weight_scope
 from ganvas.run import Run, Which
-from ganvas.systems import nearest
 
 MOST_SAMPLES = 10_000
 """Samples drawn from a run unless told otherwise, where the data is larger than that."""
@@ -98,6 +99,7 @@ def evaluate(
     checkpoint: Which = "newest",
     seed: int = 0,
     truncation: float | None = None,
+    direction: str = "AtoB",
     size: int | None = None,
     options: DataOptions | None = None,
     device: Device = "auto",
@@ -113,7 +115,9 @@ def evaluate(
         subject: A run, or pictures: a folder, a zip or built-in data.
         data: The pictures to compare with; a run's own training data if not given.
         metrics: Which scores, of `ganvas.metrics.compute.COMPUTED`; by default all of `METRICS` that these pictures
-            allow. `parzen` alone needs no feature network.
+            allow, and `translation` of a run that learnt from pairs. `parzen` alone needs no feature network.
+            `translation` takes the data of a run that learnt without pairs for pairs, and pairs the pictures of two
+            folders by their names.
         n: Pictures to score: by default as many of a run as the data has, at most 10,000, and all of a folder.
         reference: Pictures of the data to compare with; by default all.
         features: Feature network: `efficientnet_lite0`, `inception`, `dinov2` or a TorchScript or ONNX file.
@@ -121,9 +125,10 @@ def evaluate(
         checkpoint: Which of a run's checkpoints; see `Run`. A `Run` is scored at its own.
         seed: Of the first sample, and of the choice of pictures where not all are used.
         truncation: See `System.sample`.
+        direction: Of a run with two sides, `AtoB` or, where it can, `BtoA`.
         size: Side in pixels that both sides are brought to; by default the run's, or that of the folder's first
             picture.
-        options: How pictures are read; by default as the run was trained.
+        options: How pictures are read; by default as the run was trained, but those that are translated not cut.
         device: Where to compute.
         precision: Number format inside the feature network.
         keep: Whether a run keeps the scores, in `evaluation.json` in its folder.
@@ -143,32 +148,44 @@ def evaluate(
         run = _as_run(subject, device, checkpoint)
         if run is None and data is None:
             raise UserError(f"{subject} is not a run, so --data must name the pictures to compare it with")
-        if run is None and (truncation is not None or checkpoint != "newest"):
-            raise UserError(f"{subject} is not a run: --truncation and --checkpoint say how a run draws its samples")
-        options = options or (run.settings.chosen.data if run else DataOptions())
+        if run is None and (truncation is not None or checkpoint != "newest" or direction != "AtoB"):
+            raise UserError(f"{subject} is not a run: --truncation, --checkpoint and --direction say how a run draws")
+        if options is None:
+            options = run.settings.chosen.data if run else DataOptions()
+            if run is not None and translates(run):
+                # Larger ones are for jitter in training: what a user translates is not cut.
+                options = dataclasses.replace(options, load_size=0)
         size = size or (run.config.size if run else first_side(str(subject), options, network.size if network else 64))
-        channels = getattr(run.config, "channels", 3) if run else 3
-
-        def read(spec: str) -> Prepared:
-            shown = progress and ranks.first
-            return ranks.in_turn(lambda: open_pictures(spec, options, size=size, channels=channels, progress=shown))
-
         source = str(data) if data is not None else run.settings.source  # type: ignore[union-attr]
-        compared = read(source) if run is None else _as_numbered(read(source), run)
-        real = Choice.draw(compared, _count(reference, "reference"), seed, size)
+        reading = Reading(options, size, ranks, progress and ranks.first)
+        most = _count(reference, "reference")
+        real, sides = references(subject, run, source, "translation" in asked, most, seed, direction, reading)
+        check_channels(real)
+        if metrics is None and real.paired:
+            asked = (*asked, "translation")
         pictures: Pictures
         if run is not None:
-            count = _count(n, "n") or min(len(real.data), MOST_SAMPLES)
+            if real.sources is not None and truncation is not None:
+                raise UserError(f"{run.path} translates pictures: --truncation is for runs that draw from noise")
+            there = len(real.data if real.sources is None else real.sources)
+            count = _count(n, "n") or min(there, MOST_SAMPLES)
             context = partial(autocast, run.precision, run.device)
-            pictures = drawn(run.system, real.conditions, seed, truncation, context)
+            pictures = drawn(run.system, real.conditions, seed, truncation, context, direction)
             name = f"{run.settings.system} {run.settings.preset}, step {run.step}"
             samples: dict[str, Any] = {"n": count, "source": name, "seed": seed, "truncation": truncation}
             subject_name = str(run.path)
+            compared = real.data if sides is None else sides
+            trained_on = data is None or compared.hash == run.settings.data["hash"]
         else:
-            chosen = Choice.draw(read(str(subject)), _count(n, "n"), seed, size)
-            pictures, count = chosen, len(chosen)
+            trained_on = False
+            fewer, chosen = _count(n, "n"), real.sources
+            if chosen is None:
+                chosen = Choice.draw(reading.pictures(str(subject)), fewer, seed, size)
+            pictures, count = chosen, min(len(chosen), fewer or len(chosen))
             samples = {"n": count, "source": str(subject), "hash": chosen.data.hash}
             subject_name = str(subject)
+        if real.sources is not None:
+            samples |= {"direction": direction, "paired": real.paired, "translated": describe(real.sources)}
         protocol = {"samples": samples, "reference": describe(real), "pictures": picture_protocol(real, options)}
         if network is None:
             pace = 0.0
@@ -182,8 +199,11 @@ def evaluate(
                 with weight_scope():  # of the generator, whose weights do not change between chunks
                     ours = features_of(network, pictures, count, ranks, lambda k: report("samples", k, count))
                 pace = count / (time.perf_counter() - scored)
-            scores, flags = compute(asked, network, ours, theirs, pictures, real, protocol, strict=metrics is not None)
-        if "parzen" in asked and run is not None and real.data.hash == run.settings.data["hash"]:
+            sets = Sets(network, ours, theirs, pictures, real, protocol, ranks)
+            scores, flags = compute(asked, sets, strict=metrics is not None)
+        if sides is not None and sides.skipped:
+            flags.append(f"{len(sides.skipped)} of {source} are left out: {_some(sides.skipped)}")
+        if "parzen" in asked and trained_on:
             flags.append(f"parzen: {source} is what the run was trained on: give pictures held out from it with --data")
         step = None if run is None else run.step
         seconds = time.perf_counter() - began
@@ -191,6 +211,12 @@ def evaluate(
         if run is not None and keep and ranks.first:
             _keep(run.folder, evaluation)
     return evaluation
+
+
+def _some(problems: Sequence[Problem], most: int = 3) -> str:
+    """The first few, for one line."""
+    more = f"; and {len(problems) - most} more" if len(problems) > most else ""
+    return "; ".join(map(str, problems[:most])) + more
 
 
 def reference_features(
@@ -203,6 +229,8 @@ def reference_features(
 ) -> Features:
     """Features of the data's pictures, from the cache where they are there."""
     key = {"data": real.data.hash, "size": real.size, "n": len(real), "seed": seed, "network": network.protocol}
+    if not np.array_equal(real.rows, Choice.draw(real.data, len(real), seed, real.size).rows):
+        key["rows"] = hashlib.sha256(real.rows.tobytes()).hexdigest()
     return cached(
         cache_folder(options) / "features", key, partial(features_of, network, real, len(real), ranks, progress), ranks
     )
@@ -242,23 +270,6 @@ def _as_run(subject: str | Path | Run, device: Device, checkpoint: Which) -> Run
     if isinstance(subject, Run):
         return subject
     return Run(subject, device, checkpoint=checkpoint) if (Path(subject) / "config.json").is_file() else None
-
-
-def _as_numbered(data: Prepared, run: Run) -> Prepared:
-    """The data with its labels as the run numbers its classes, which are told apart by their names.
-
-    Raises:
-        UserError: A class of the data is none of the run's.
-    """
-    if data.labels is None or not getattr(run.config, "classes", 0):
-        return data
-    for name in data.classes:
-        if name not in run.classes:
-            raise UserError(
-                f"{data.source} has a class {name!r} that {run.path} was not trained on{nearest(name, run.classes)}"
-            )
-    places = np.array([run.classes.index(name) for name in data.classes])
-    return dataclasses.replace(data, labels=places[data.labels], classes=run.classes)
 
 
 def _count(number: int | None, name: str) -> int | None:

@@ -1,9 +1,9 @@
-"""How far a score is to be trusted: estimates with an error, and Student's t intervals over seeds."""
+"""How far a score is to be trusted: errors, Student's t intervals over seeds, bootstrap intervals over pictures."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,6 +90,44 @@ def difference(a: Sequence[float], b: Sequence[float], paired: bool, confidence:
     spread = sum(part**2 / nu for part, nu in zip(parts, freedom, strict=True) if nu)
     nu = sum(parts) ** 2 / spread if min(freedom) and spread else 0.0
     return _around(first.mean() - second.mean(), sum(parts), nu, confidence, len(first) + len(second))
+
+
+def bootstrap(
+    values: NDArray[np.float64],
+    of_means: Callable[[NDArray[np.float64]], NDArray[np.float64]] = lambda means: means[:, 0],
+    confidence: float = 0.95,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Interval:
+    """Percentile interval (Efron 1979) for a mean over pictures, or for what follows from several such means.
+
+    The pictures are drawn anew with replacement, each with all its numbers: it says how far other pictures of the
+    same kind might lead, not how far another training would.
+
+    Args:
+        values: (N, K), the K numbers of each of N pictures.
+        of_means: From (R, K) means the (R,) numbers wanted: the first of them, if not given.
+        confidence: Share of resampled sets whose number lies within.
+        resamples: How many there are.
+        seed: Of the draws.
+
+    Raises:
+        UserError: As `interval` does.
+    """
+    found = np.asarray(values, dtype=np.float64)
+    if found.ndim != 2:
+        raise ValueError(f"one row a picture is needed, not {found.shape}")
+    for column in found.T:
+        _checked(column.tolist(), confidence)
+    n = len(found)
+    value = float(of_means(found.mean(0, keepdims=True))[0])
+    if n == 1 or not any(_variance(column) for column in found.T):
+        return Interval(value, None, None, n)
+    random = np.random.default_rng(seed)
+    means = np.stack([np.bincount(random.integers(n, size=n), minlength=n) @ found for _ in range(resamples)]) / n
+    low, high = np.quantile(of_means(means), [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(value, float(low), float(high), n)
 
 
 def _around(mean: float, variance: float, freedom: float, confidence: float, n: int) -> Interval:

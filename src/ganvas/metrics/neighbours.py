@@ -78,7 +78,7 @@ def precision_recall_density_coverage(
     limit_fake = _limit(fake, reach_fake[:, precision_k - 1])
     precise = torch.zeros(len(fake), dtype=torch.bool)
     recalled, covered, balls = 0, 0, 0
-    for rows, squared in _squared_distances(real, fake, block):
+    for rows, squared in squared_distances(real, fake, block):
         precise |= (squared <= limit[rows, None]).any(0)
         recalled += int((squared <= limit_fake).any(1).sum())
         inside = squared <= limit_density[rows, None]
@@ -123,7 +123,7 @@ def nearest(
     centre = references.mean(0, dtype=torch.float64)
     queries, references = queries - centre, references - centre
     distances, indices = [], []
-    for rows, squared in _squared_distances(queries, references, block):
+    for rows, squared in squared_distances(queries, references, block):
         if leave_one_out:
             squared.diagonal(rows.start).fill_(torch.inf)
         # Products of matrices are fast and rounded: they only choose who is compared exactly.
@@ -141,7 +141,7 @@ def _limit(points: Float[Tensor, "N D"], radii: Float[Tensor, " N"]) -> Float[Te
     return squared + ROUNDING * (points.square().sum(1) + squared)
 
 
-def _squared_distances(
+def squared_distances(
     a: Float[Tensor, "M D"], b: Float[Tensor, "N D"], block: int
 ) -> Iterator[tuple[slice, Float[Tensor, "m N"]]]:
     """|x|^2 + |y|^2 - 2 x.y, a block of rows at a time."""

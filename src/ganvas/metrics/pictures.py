@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,7 +17,8 @@ from jaxtyping import UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ganvas.data import Prepared
+from ganvas.data import Prepared, Sides
+from ganvas.data.sampler import to_float
 from ganvas.engine.distributed import Ranks
 from ganvas.engine.seeding import seed_for
 from ganvas.engine.system import Batch, System
@@ -31,6 +33,8 @@ CHUNK = 32
 Pictures = Callable[[Sequence[int]], UInt8[Tensor, "B H W C"]]
 """Gives the pictures with these numbers, counted from 0."""
 
+Result = TypeVar("Result")
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -40,17 +44,49 @@ class Choice:
         data: The pictures there are.
         rows: Which of them, in the order drawn.
         size: Side in pixels. Larger pictures, prepared so to be cut at random in training, are cut in the middle.
+        sources: Of data with two sides, pictures of the other side, which are translated into this one.
+        paired: Whether source i belongs to picture i.
     """
 
     data: Prepared
     rows: NDArray[np.int64]
     size: int
+    sources: Choice | None = None
+    paired: bool = False
 
     @classmethod
     def draw(cls, data: Prepared, n: int | None, seed: int, size: int) -> Choice:
         """Draws `n` pictures; all of them, where that is None or there are no more."""
         random = np.random.default_rng(seed_for("scored pictures", seed))
         return cls(data, random.permutation(len(data))[:n], size)
+
+    @classmethod
+    def of_sides(cls, sides: Sides, n: int | None, seed: int, size: int, direction: str = "AtoB") -> Choice:
+        """Draws `n` pictures of the side that is translated into, with the sources of the same pairs.
+
+        Without pairs the sources are all those of the other side, drawn independently.
+
+        Args:
+            sides: Data of pictures.
+            n: As in `draw`.
+            seed: As in `draw`.
+            size: As in `draw`.
+            direction: `AtoB` into the `image` side, `BtoA` into the `source` side.
+
+        Raises:
+            UserError: The sides are not pictures, but points.
+        """
+        parts = [(sides.source, sides.source_rows), (sides.target, sides.target_rows)]
+        (first, sources), (second, targets) = parts if direction == "AtoB" else parts[::-1]
+        if not (isinstance(first, Prepared) and isinstance(second, Prepared)):
+            raise UserError(f"{sides.name} makes points without end, not pictures, and scores compare pictures")
+        order, others = (
+            np.random.default_rng(seed_for(use, seed)).permutation(len(rows))
+            for use, rows in (("scored pictures", targets), ("translated pictures", sources))
+        )
+        order = order[:n]
+        given = cls(first, sources[order if sides.paired else others], size)
+        return cls(second, targets[order], size, given, sides.paired)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -63,9 +99,24 @@ class Choice:
 
     def conditions(self, numbers: Sequence[int]) -> Batch:
         """What is known about these pictures, to draw samples of the same; numbers past the last start again."""
+        if self.sources is not None:
+            return {"source": to_float(self.sources([number % len(self.sources) for number in numbers]))}
         if self.data.labels is None:
             return {}
         return {"label": torch.from_numpy(self.data.labels[self.rows[np.array(numbers) % len(self)]])}
+
+
+def check_channels(real: Choice) -> None:
+    """Makes sure that feature networks can see the pictures.
+
+    Raises:
+        UserError: If they are neither gray nor RGB.
+    """
+    channels = real.data.images.shape[3]
+    if channels not in (1, 3):
+        raise UserError(
+            f"scores compare gray or RGB pictures, and those of {real.data.source} have {channels} channels"
+        )
 
 
 def drawn(
@@ -74,6 +125,7 @@ def drawn(
     seed: int,
     truncation: float | None,
     autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
+    direction: str = "AtoB",
 ) -> Pictures:
     """Samples of a system, as 8-bit pictures: picture i depends on `seed` + i and its conditions alone.
 
@@ -83,13 +135,18 @@ def drawn(
         seed: Of the first picture.
         truncation: See `System.sample`.
         autocast: Makes the context that the system computes in; feature networks choose their own.
+        direction: Of a system that translates, which way.
     """
     device = next(system.parameters()).device
 
     def pictures(numbers: Sequence[int]) -> UInt8[Tensor, "B H W C"]:
         given = {name: value.to(device) for name, value in conditions(numbers).items()}
+        seeds = [seed + number for number in numbers]
         with torch.no_grad(), autocast():
-            images = system.sample([seed + number for number in numbers], given, truncation)
+            if direction == "AtoB":
+                images = system.sample(seeds, given, truncation)
+            else:
+                images = system.translate(given["source"], seeds, direction)
         if not torch.isfinite(images).all():
             raise UserError("samples hold numbers that are not finite: this run has diverged and cannot be scored")
         return torch.from_numpy(to_bytes(images))
@@ -116,17 +173,8 @@ def features_of(
     Raises:
         UserError: If samples or features are not finite, in any process; then in all.
     """
-    chunks = [range(start, min(start + CHUNK, n)) for start in range(0, n, CHUNK)]
-    mine = chunks[ranks.rank :: ranks.world]
-    own: Features | UserError
-    try:
-        own = extract(network, (pictures(chunk) for chunk in mine), progress=progress)
-    except UserError as error:
-        own = error  # the others wait for this process's part: they must hear of it
-    parts = ranks.gather(own)
-    for part in parts:
-        if isinstance(part, UserError):
-            raise part
+    chunks, mine = shares(n, ranks)
+    parts = gathered(lambda: extract(network, (pictures(chunk) for chunk in mine), progress=progress), ranks)
     rows = torch.tensor([row for rank in range(ranks.world) for chunk in chunks[rank :: ranks.world] for row in chunk])
     order = torch.argsort(rows)
     probabilities = [part.probabilities for part in parts if part.probabilities is not None]
@@ -134,3 +182,39 @@ def features_of(
         torch.cat([part.vectors for part in parts])[order],
         torch.cat(probabilities)[order] if probabilities else None,
     )
+
+
+def of_chunks(work: Callable[[range], Result], n: int, ranks: Ranks) -> list[Result]:
+    """What `work` gives for each chunk of pictures 0 to n - 1, in order, done by all processes together.
+
+    Raises:
+        UserError: If `work` raises one, in any process; then in all.
+    """
+    chunks, mine = shares(n, ranks)
+    parts = gathered(lambda: [work(chunk) for chunk in mine], ranks)
+    return [parts[i % ranks.world][i // ranks.world] for i in range(len(chunks))]
+
+
+def shares(n: int, ranks: Ranks) -> tuple[list[range], list[range]]:
+    """All chunks of pictures 0 to n - 1, and those that are this process's."""
+    chunks = [range(start, min(start + CHUNK, n)) for start in range(0, n, CHUNK)]
+    return chunks, chunks[ranks.rank :: ranks.world]
+
+
+def gathered(work: Callable[[], Result], ranks: Ranks) -> list[Result]:
+    """What `work` gives in every process; all get all.
+
+    Raises:
+        UserError: If it raises one, in any process; then in all, for the others wait for this process's part.
+    """
+    own: Result | UserError
+    try:
+        own = work()
+    except UserError as error:
+        own = error
+    parts: list[Result] = []
+    for part in ranks.gather(own):
+        if isinstance(part, UserError):
+            raise part
+        parts.append(part)
+    return parts

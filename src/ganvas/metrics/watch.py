@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from ganvas.data import DataOptions, Prepared
+from ganvas.data import DataOptions, Prepared, Sides
 from ganvas.engine.distributed import Ranks
 from ganvas.engine.system import System
 from ganvas.engine.training import Training
@@ -15,7 +15,8 @@ from ganvas.metrics import networks
 from ganvas.metrics.compute import check_names, compute
 from ganvas.metrics.evaluate import describe, picture_protocol, reference_features
 from ganvas.metrics.networks import Features
-from ganvas.metrics.pictures import CHUNK, Choice, drawn, features_of
+from ganvas.metrics.pictures import CHUNK, Choice, check_channels, drawn, features_of
+from ganvas.metrics.score import Sets
 from ganvas.nn.weights import weight_scope
 
 
@@ -25,22 +26,29 @@ class Watch:
     The same pictures of the data, the same latents and the same conditions each time: what changes is the system.
     """
 
-    def __init__(self, prepared: Prepared, size: int, options: DataOptions, training: Training, ranks: Ranks) -> None:
+    def __init__(
+        self, prepared: Prepared | Sides, size: int, options: DataOptions, training: Training, ranks: Ranks
+    ) -> None:
         """Loads the feature network.
 
         Args:
-            prepared: The data.
+            prepared: The data; of two sides the sources of its pictures are translated.
             size: Side of the system's pictures, in pixels.
             options: How it was read, and where its features may be kept.
             training: What is to be scored, and how.
             ranks: This process among the others.
 
         Raises:
-            UserError: If the network cannot be had, or there is no such metric.
+            UserError: If the network cannot be had or does not see such pictures, or there is no such metric.
         """
         check_names(training.score_metrics)
         self.network = networks.find(training.score_features, device=ranks.device)
-        self.real = Choice.draw(prepared, training.score_samples, 0, size)
+        most = training.score_samples
+        if isinstance(prepared, Sides):
+            self.real = Choice.of_sides(prepared, most, 0, size)
+        else:
+            self.real = Choice.draw(prepared, most, 0, size)
+        check_channels(self.real)
         self.options = options
         self.training = training
         self.ranks = ranks
@@ -77,13 +85,13 @@ class Watch:
         pictures = drawn(system, self.real.conditions, 0, None, autocast)
         with weight_scope():  # the weights do not change between chunks
             ours = features_of(self.network, pictures, n, self.ranks)
+        sources = {} if self.real.sources is None else {"translated": describe(self.real.sources)}
         protocol = {
-            "samples": {"n": n, "seed": 0, "truncation": None, **about},
+            "samples": {"n": n, "seed": 0, "truncation": None, **sources, **about},
             "reference": describe(self.real),
             "pictures": picture_protocol(self.real, self.options),
         }
-        scores, flags = compute(
-            training.score_metrics, self.network, ours, self.theirs, pictures, self.real, protocol, strict=False
-        )
+        sets = Sets(self.network, ours, self.theirs, pictures, self.real, protocol, self.ranks)
+        scores, flags = compute(training.score_metrics, sets, strict=False)
         self.latest = time.perf_counter() - start
         return {"n": n, "scores": {name: score.to_json() for name, score in scores.items()}, "flags": flags}

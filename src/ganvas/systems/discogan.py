@@ -13,7 +13,7 @@ D_B and D_A judge, and what is translated there and back must be what it was:
 
 `--model gan` is one direction without reconstruction and `--model recongan` with it (L_GAN_B + L_CONST_A, section 2.3):
 what the paper compares with, and both collapse, many modes of A onto one of B. On points instead of pictures:
-`ganvas train discogan mixtures2d --data mixtures2d` (section 4.1).
+`ganvas train discogan mixtures2d --data mixtures2d:close` (section 4.1).
 
 The published code does what the paper does not say, and that is left to be asked for:
 

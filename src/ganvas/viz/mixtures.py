@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from ganvas.viz.figures import figure_pixels, new_figure
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from ganvas.data.points import Points
 
 POINTS = 200
@@ -49,6 +51,37 @@ def mixtures_picture(
         UserError: matplotlib is not installed.
     """
     figure = new_figure(960, 480)
+    left, right = figure.subplots(1, 2)
+    figure.subplots_adjust(left=0.05, right=0.98, top=0.92, bottom=0.07, wspace=0.12)
+    draw_source(left, source)
+    left.set_title(f"A: {len(source.means)} modes")
+    draw_translated(right, generator, discriminator, source, target)
+    right.set_title(f"A translated; x: {len(target.means)} modes of B; white: D says real")
+    return figure_pixels(figure)
+
+
+def draw_source(axes: Axes, source: Points) -> None:
+    """Draws points of a mixture of two dimensions, a colour for each mode.
+
+    Args:
+        axes: Where.
+        source: The mixture.
+    """
+    _scatter(axes, mode_points(source, POINTS))
+    low, high = _span(source)
+    axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
+
+
+def draw_translated(axes: Axes, generator: nn.Module, discriminator: nn.Module, source: Points, target: Points) -> None:
+    """Draws where the points of `draw_source` are translated to, in their colours, on what the discriminator thinks.
+
+    Args:
+        axes: Where.
+        generator: See `mixtures_picture`.
+        discriminator: See there.
+        source: See there.
+        target: Its modes are marked.
+    """
     device = next(generator.parameters()).device
     drawn = mode_points(source, POINTS)
     modes, count, dimensions = drawn.shape
@@ -58,19 +91,20 @@ def mixtures_picture(
     with torch.no_grad():
         moved = generator(drawn.reshape(-1, dimensions, 1, 1).to(device)).reshape(modes, count, -1).cpu()
         real = torch.sigmoid(discriminator(places[:, :, None, None].to(device)).heads["image"]).float().cpu()
-    left, right = figure.subplots(1, 2)
-    figure.subplots_adjust(left=0.05, right=0.98, top=0.92, bottom=0.07, wspace=0.12)
-    right.pcolormesh(
+    axes.pcolormesh(
         across, across, real.reshape(PLACES, PLACES), cmap="gray", vmin=0, vmax=1, shading="auto", rasterized=True
     )
-    for axes, points, ends in ((left, drawn, _span(source)), (right, moved, (low, high))):
-        for number in range(modes):
-            axes.scatter(*points[number].T, s=6, color=f"C{number % 10}", linewidths=0)
-        axes.set(xlim=ends, ylim=ends, aspect="equal")
-    left.set_title(f"A: {modes} modes")
-    right.scatter(*np.array(target.means).T, marker="x", s=90, color="tab:red", linewidths=2)
-    right.set_title(f"A translated, crosses: {len(target.means)} modes of B; ground: D(x)")
-    return figure_pixels(figure)
+    _scatter(axes, moved)
+    # Black on white, to be seen on any ground and on points of any colour.
+    marks = np.array(target.means)
+    for colour, width in (("white", 4.5), ("black", 2)):
+        axes.scatter(marks[:, 0], marks[:, 1], marker="x", s=70, color=colour, linewidths=width)
+    axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
+
+
+def _scatter(axes: Axes, points: Float[Tensor, "K N 2"]) -> None:
+    for number, mode in enumerate(points):
+        axes.scatter(mode[:, 0], mode[:, 1], s=6, color=f"C{number % 10}", linewidths=0)
 
 
 def _span(data: Points) -> tuple[float, float]:
