@@ -297,7 +297,8 @@ def test_the_experiments_on_simgan(tmp_path, few_digits, monkeypatch):
         monkeypatch.setattr(sys, "argv", [f"{module.__name__}.py", *map(str, words), "--n", str(n)])
         module.main()
     classifier = json.loads((results / "simgan_classifier.json").read_text())
-    assert [*classifier["F23"]["accuracy, trained on"]] == ["raw", "full", "no-regularisation", "real"]
+    arms = ["raw", "full", "no-regularisation", "full, averaged", "no-regularisation, averaged", "real"]
+    assert [*classifier["F23"]["accuracy, trained on"]] == arms
     # Here the simulated pictures are the real ones, so the classifiers trained on both are one and the same.
     accuracy = classifier["F23"]["accuracy, trained on"]
     assert accuracy["raw"] == accuracy["real"] != accuracy["full"]

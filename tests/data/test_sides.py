@@ -464,6 +464,10 @@ def test_points_have_sides_too(options: DataOptions) -> None:
     for key, radius in (("source", 1.0), ("image", 2.0)):
         assert batch[key].shape == (4000, 2, 1, 1)
         assert abs(float(batch[key].norm(dim=1).mean()) - radius) < 0.02
+    close = opened("mixtures2d:close", options, "unpaired", size=1, channels=2, source_channels=2)
+    assert close.target == data.target
+    for ours, theirs in ((close.source.means, data.source.means), (close.source.deviations, data.source.deviations)):
+        np.testing.assert_allclose(4 * np.array(ours), theirs, atol=1e-11)  # type: ignore[union-attr]
     swapped = opened("mixtures2d", dataclasses.replace(options, swap=True), "unpaired", size=1, channels=2)
     assert swapped.source == data.target and swapped.hash != data.hash
     one = opened("normal1d::normal1d:1,2", options, "unpaired", size=1, channels=1)
@@ -474,6 +478,7 @@ def test_points_have_sides_too(options: DataOptions) -> None:
         ("mixtures2d", "paired", {}, "no pairs"),
         ("mixtures2d", "unpaired", {"channels": 3}, "use --channels 2"),
         ("mixtures2d", "unpaired", {"size": 8}, "this system draws pictures"),
+        ("mixtures2d:far", "unpaired", {}, "has no part 'far'"),
         ("normal1d::digits", "unpaired", {"channels": 1}, "is points and the other is not"),
     ):
         with pytest.raises(UserError, match=message):
