@@ -27,7 +27,7 @@ def pages_of(run):
 
 @pytest.mark.parametrize(("name", "rows"), [("pix2pix", 5), ("discogan", 4), ("simgan", 3)])
 def test_rows_are_source_translation_truth_and_maps(name, rows, pictures, tmp_path, monkeypatch):
-    """Counted by hand: pix2pix input, output, map, truth, map; discogan two rows each way; simgan input, output, map."""
+    """By hand: pix2pix input, output, map, truth, map; discogan two rows each way; simgan input, output, map."""
     drawn = []
     from ganvas.inspect import translations
 

@@ -336,8 +336,8 @@ PRESETS = {
         DataOptions(),
     ),
     "demo": Preset(
-        Config(size=32, width=32, reconstruction_weight=10.0),
-        Training(steps=2500, batch=32, ema=0.99, log_every=50, grid_every=500, checkpoint_every=500, grid_images=16),
+        Config(size=32, width=32, reconstruction_weight=100.0),
+        Training(steps=2500, batch=32, ema=0.0, log_every=50, grid_every=500, checkpoint_every=500, grid_images=16),
         DataOptions(halves=True),
     ),
     # Figure 4: five modes of A, ten of B.

@@ -267,7 +267,7 @@ PRESETS = {
         DataOptions(),
     ),
     "demo": Preset(
-        Config(size=32, width=32, refiner_warmup=200, discriminator_warmup=50),
+        Config(size=32, width=16, refiner_warmup=200, discriminator_warmup=50, regularisation=1.0),
         Training(steps=1500, batch=32, ema=0.99, log_every=50, grid_every=250, checkpoint_every=500, grid_images=16),
         DataOptions(flip=False),
     ),
