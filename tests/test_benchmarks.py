@@ -319,8 +319,8 @@ def test_the_experiments_on_pix2pix(tmp_path, monkeypatch):
     pytest.importorskip("efficientnet_lite_pytorch")
     changes = {
         '"demo"': '"smoke"', ":train": ":train+food-drink", "[0, 1, 2]": "[0, 1]", "size = 64": "size = 32",
-        "width = 16": "width = 4", "load_size = 68": "load_size = 0", "steps = 500": "steps = 2",
-        "checkpoint_every = 500": "checkpoint_every = 2", '"bf16"': '"fp32"',
+        "width = 24": "width = 4", "load_size = 68": "load_size = 0", "steps = 1500": "steps = 2",
+        "checkpoint_every = 1500": "checkpoint_every = 2", '"bf16"': '"fp32"',
     }  # fmt: skip
     study = smaller("pix2pix", tmp_path, changes)
     results = tmp_path / "results"
