@@ -91,10 +91,11 @@ def test_odd_size_is_refused(network):
         network(48)
 
 
-def test_condition_repeats_whole_batches():
-    condition = Condition(vector=torch.arange(4.0).view(2, 2), boxes=torch.ones(2, 4)).repeated(2)
-    assert condition.vector.tolist() == [[0, 1], [2, 3], [0, 1], [2, 3]]
-    assert condition.boxes.shape == (4, 4) and condition.maps is None
+def test_conditions_are_joined_batch_after_batch():
+    first = Condition(vector=torch.arange(4.0).view(2, 2), boxes=torch.ones(2, 4))
+    condition = first.joined(Condition(vector=torch.tensor([[8.0, 9.0]]), boxes=torch.zeros(1, 4)))
+    assert condition.vector.tolist() == [[0, 1], [2, 3], [8, 9]]
+    assert condition.boxes.shape == (3, 4) and condition.maps is None
 
 
 def test_verdict_split_carries_features():

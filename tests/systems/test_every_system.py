@@ -68,6 +68,8 @@ def variants():
             if discriminator == "unet":
                 yield name, preset, plain | {"cutmix": 1.0, "consistency": 1.0}
                 yield name, preset, plain | {"cutmix": 1.0, "consistency": 1.0, "cutmix_mode": "add"}
+            if "history" in known:
+                yield name, preset, plain | {"history": 8}
             if "r1" in known:
                 penalties = {"r1": 1.0, "r2": 1.0, "gradient_penalty": 1.0, "penalty_every": 1}
                 yield name, preset, plain | penalties | {"diffaugment": "color,translation,cutout"}

@@ -24,16 +24,6 @@ class Condition:
     maps: Float[Tensor, "B M H W"] | None = None
     boxes: Float[Tensor, "B 4"] | None = None
 
-    def repeated(self, times: int) -> Condition:
-        """The condition of the same batch, `times` times one after the other."""
-        parts = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Condition(
-            **{
-                name: None if part is None else part.repeat(times, *[1] * (part.ndim - 1))
-                for name, part in parts.items()
-            }
-        )
-
     def joined(self, other: Condition) -> Condition:
         """The conditions of two batches, one after the other; both have the same parts."""
         pairs = {field.name: (getattr(self, field.name), getattr(other, field.name)) for field in fields(self)}
