@@ -37,10 +37,11 @@ from ganvas.data import DataOptions, Sampler, open_data
 from ganvas.engine.checkpoint import State
 from ganvas.engine.distributed import Ranks
 from ganvas.engine.ema import Average
-from ganvas.engine.folder import environment
+from ganvas.engine.folder import environment, setting_names
 from ganvas.engine.loop import Loop
 from ganvas.engine.precision import autocast, resolve_device, resolve_precision
 from ganvas.launch import override
+from ganvas.losses.perceptual import VGG
 from ganvas.nn.optim import FusedAdam
 from ganvas.nn.weights import reference_scope
 from ganvas.systems import find, find_preset
@@ -50,11 +51,18 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "unetgan": {"plain": {"cutmix": 0.0, "consistency": 0.0}, "cutmix": {"cutmix": 1.0, "cutmix_warmup": 0}},
     # The steps after both warm-ups.
     "simgan": {"step": {"refiner_warmup": 0, "discriminator_warmup": 0}},
+    "srgan": {
+        "srresnet": {"adversarial_weight": 0.0},
+        "mse": {"adversarial_weight": 1e-3},
+        "vgg22": {"adversarial_weight": 1e-3, "content": "vgg", "vgg_layer": (2, 2)},
+        "vgg54": {"adversarial_weight": 1e-3, "content": "vgg", "vgg_layer": (5, 4)},
+    },
 }
 # Settings that make the networks as narrow as can be.
 NARROWEST: dict[str, dict[str, Any]] = {
     "gan": {"width": 1, "generator_layers": (1, 1), "maxout_units": (1, 1)},
     "cgan": {"width": 1, "units": 24},
+    "srgan": {"width": 1, "content": "mse"},
 }
 
 
@@ -150,6 +158,8 @@ def pictures(folder: Path, name: str, config: Any, count: int = 2000) -> Any:
         noise = generator.integers(0, 256, (8, 8, 3), dtype=np.uint8)
         Image.fromarray(noise).resize((size, size)).save(folder / "pictures" / str(i % 2) / f"{i}.bmp")
     options, data = DataOptions(cache=folder / "cache"), str(folder / "pictures")
+    if (scale := getattr(config, "scale", 1)) > 1:
+        return open_data(data, options, size=size, channels=channels, sides=sides, scale=scale)
     if not sides:
         return open_data(data, options, size=size, channels=channels)
     return open_data(
@@ -172,6 +182,12 @@ def measure(name: str, args: argparse.Namespace, folder: Path) -> dict[str, Any]
     sampler = partial(prepared.sampler, seed=0, options=DataOptions(), device=ranks.device, size=size)
     pair, sampler = sampler(batch=2), sampler(batch=args.batch)
     kinds = VARIANTS.get(name, {"step": {}})
+    if args.kinds:
+        kinds = {kind: kinds[kind] for kind in args.kinds}
+    if "vgg_weights" in setting_names(preset.config):  # random ones take as long
+        weights = folder / "vgg.pt"
+        torch.save(VGG(preset.config.vgg).state_dict(), weights)
+        preset = override(preset, {"vgg_weights": weights})
     steps, flops, narrow = {}, {}, {}
     for kind, options in kinds.items():
         narrowest = override(preset, options | NARROWEST.get(name, {"width": 1})).config
@@ -222,7 +238,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("system")
     parser.add_argument("--preset", default="demo")
-    parser.add_argument("--size", type=int)
+    parser.add_argument("--size", "--crop", type=int)
+    parser.add_argument("--kinds", nargs="+", help="which kinds of step, of a system that has several")
     parser.add_argument("--width", type=int)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), help="the preset's, if not given")

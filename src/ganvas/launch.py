@@ -153,6 +153,7 @@ def _open(system: str, data: str, chosen: Preset, ranks: Ranks) -> Data:
         "channels": getattr(config, "channels", 3),
         "source_channels": getattr(config, "source_channels", None),
         "sides": systems.find(system).SYSTEM.sides,
+        "scale": getattr(config, "scale", 1),
     }
     return ranks.in_turn(lambda: open_data(data, chosen.data, **wanted, progress=ranks.first))
 

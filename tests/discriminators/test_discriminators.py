@@ -85,10 +85,21 @@ def test_condition_mismatch_is_refused():
         UNetDiscriminator(32, width=2)(torch.randn(1, 3, 32, 32), Condition(vector=torch.ones(1, 3)))
 
 
-@pytest.mark.parametrize("network", [UNetDiscriminator, ResNetDiscriminator])
-def test_odd_size_is_refused(network):
+def test_odd_size_is_refused():
     with pytest.raises(UserError, match="32, 64, 128 or 256 px, not 48"):
-        network(48)
+        ResNetDiscriminator(48)
+    with pytest.raises(UserError, match="multiple of 16 px at such a size, not of 100"):
+        UNetDiscriminator(100)
+    with pytest.raises(UserError, match="32 px or more, not of 16"):
+        UNetDiscriminator(16)
+
+
+def test_sizes_between_have_the_blocks_of_the_next_smaller_one():
+    """As 64 px, whose parameters it can hold, and with a map of the picture's size."""
+    between, known = UNetDiscriminator(96, width=2), UNetDiscriminator(64, width=2)
+    between.load_state_dict(known.state_dict())
+    heads = between(torch.randn(2, 3, 96, 96)).heads
+    assert heads["encoder"].shape == (2,) and heads["decoder"].shape == (2, 1, 96, 96)
 
 
 def test_conditions_are_joined_batch_after_batch():

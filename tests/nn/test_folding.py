@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from ganvas.nn.folding import fold_down, fold_up
 from ganvas.nn.layers import Conv2d
@@ -65,3 +66,28 @@ def test_whole_unet_discriminator_and_generator_fold_exactly():
     with reference_scope():
         for ours, theirs in zip(fast, run(), strict=True):
             assert (ours - theirs).abs().max() <= 1e-10 * theirs.abs().max().clamp(min=1)
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+@pytest.mark.parametrize(("kernel", "outputs"), [(9, 3), (3, 1), (5, 4), (1, 3), (3, 5)])
+def test_a_convolution_after_a_shuffle_equals_its_reference_with_gradients(factor, kernel, outputs):
+    """Few outputs are folded, more are not; forward and all gradients against the two operations."""
+    conv = Conv2d(2, outputs, kernel).double()
+    x = torch.randn(2, 2 * factor**2, 5, 7, dtype=torch.float64, requires_grad=True)
+    y = conv.shuffled(x, factor)
+    expected = F.conv2d(F.pixel_shuffle(x, factor), conv.weight, conv.bias, padding=kernel // 2)
+    torch.testing.assert_close(y, expected, rtol=0, atol=1e-10)
+    cotangent = torch.randn_like(y)
+    wanted = [x, conv.weight, conv.bias]
+    for ours, theirs in zip(
+        torch.autograd.grad(y, wanted, cotangent), torch.autograd.grad(expected, wanted, cotangent), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
+
+
+def test_a_folded_shuffle_never_makes_the_large_maps():
+    """By its multiplications: 5 x 5 taps from 4 times the channels to 4 times the outputs, at the small size."""
+    conv = Conv2d(2, 3, 9)
+    with FlopCounterMode(display=False) as counter:
+        conv.shuffled(torch.randn(1, 8, 6, 6), 2)
+    assert counter.get_total_flops() == 2 * 36 * (4 * 2) * (4 * 3) * 25

@@ -128,3 +128,16 @@ def test_a_dry_run_prints_commands_and_does_nothing(
         f"ganvas evaluate '{runs}/wide/seed-7' --json --data=digits --n=5",
     ]
     assert [path.name for path in tmp_path.iterdir()] == ["two.toml"]
+
+
+def test_a_variant_starts_from_another_ones_run_of_the_same_seed(write: Write, tmp_path: Path) -> None:
+    study = load_study(write("[variants.on]", 'init_from = "wide"'))
+    runs = {run.name: run for run in study.runs(tmp_path)}
+    assert runs["on/seed-1"].init_from == str(tmp_path / "wide" / "seed-1")
+    assert f"--init-from={tmp_path / 'wide' / 'seed-1'}" in runs["on/seed-1"].train_words()
+    assert runs["wide/seed-1"].init_from is None and not any(
+        "init" in word for word in runs["wide/seed-1"].train_words()
+    )
+    for start in ("wid", "on"):
+        with pytest.raises(UserError, match=r"variants\.on\.init_from: it names a variant that starts from no other"):
+            load_study(write("[variants.on]", f'init_from = "{start}"'))

@@ -21,7 +21,7 @@ from ganvas.engine.log import read_stats
 from ganvas.errors import UserError
 from ganvas.metrics.compute import Score
 from ganvas.metrics.evaluate import Evaluation
-from ganvas.study import StudyRun, job, load_study, study
+from ganvas.study import StudyRun, job, load_study, run_study, study
 from ganvas.study.job import Failure, keep_scores, make
 
 Write = Callable[..., Path]
@@ -264,3 +264,17 @@ def test_scores_are_kept_as_evaluate_gives_them(asked: Callable[..., StudyRun], 
     for wrong in (b"", b"[]", b"{}", b'{"scores": 3}'):
         with pytest.raises(Failure, match="something else than scores"):
             keep_scores(run, wrong)
+
+
+def test_those_that_others_start_from_are_trained_first(write: Write, tmp_path: Path) -> None:
+    """Whatever their order in the file; weights that fit are the other run's to begin with."""
+    path = write("[variants.afirst]", 'init_from = "wide"', top="seeds = [0]", settings="steps = 2")
+    lines = path.read_text().split("[variants.narrow]")
+    head, tail = lines[0], "[variants.narrow]" + lines[1]
+    narrow_and_wide, on = tail.split("[variants.afirst]")
+    path.write_text(f"{head}[variants.afirst]{on}\n{narrow_and_wide}")
+    result = run_study(load_study(path), tmp_path / "runs", parallel=2, results=tmp_path)
+    assert not result.failed and not result.stopped
+    events = read_stats(tmp_path / "runs" / "afirst" / "seed-0" / "stats.jsonl")
+    (told,) = [event for event in events if event.get("event") == "initialised"]
+    assert told["source"].startswith(str(tmp_path / "runs" / "wide" / "seed-0")) and told["missing"] == []

@@ -27,8 +27,11 @@ def pictures(tmp_path, monkeypatch):
 
 
 def data_for(name, pictures):
-    """The pictures; on both sides of a system that translates."""
-    return f"{pictures}::{pictures}" if systems.find(name).SYSTEM.sides else pictures
+    """The pictures; on both sides of a system that translates, and of one class for one that makes the small side."""
+    module = systems.find(name)
+    if getattr(module.PRESETS["smoke"].config, "scale", 1) > 1:
+        return pictures / "a"
+    return f"{pictures}::{pictures}" if module.SYSTEM.sides else pictures
 
 
 def tensors(run):

@@ -29,15 +29,16 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ganvas.R
     """A run of the system with these settings, trained for a step."""
     made: dict[str, ganvas.Run] = {}
     folder = tmp_path_factory.mktemp("runs")
-    for side in "ab":
-        for number in range(2):
-            picture(folder / side / f"{number}.png", 8, 8, seed=number)
 
     def make(**settings: Any) -> ganvas.Run:
-        settings["size"] = max(8, settings.get("multiple", 1))
+        settings["size"] = max(8, settings.get("multiple", 1)) * settings.get("scale", 1)
         name = repr(sorted(settings.items()))
         if name not in made:
-            out, data = folder / str(len(made)), f"{folder / 'a'}::{folder / 'b'}"
+            out = folder / str(len(made))
+            data = "::".join(str(out.with_name(f"{out.name}{side}")) for side in "ab")
+            for side, length in zip("ab", (settings["size"] // settings.get("scale", 1), settings["size"]), strict=True):
+                for number in range(2):
+                    picture(out.with_name(f"{out.name}{side}") / f"{number}.png", length, length, seed=number)
             with contextlib.redirect_stdout(io.StringIO()):
                 made[name] = ganvas.train("sides", "smoke", data=data, out=out, device="cpu", **settings)
         return made[name]

@@ -21,6 +21,7 @@ Train, measure, show and ship generative adversarial networks.
   resume RUN                  go on with a run that stopped
   sample RUN --out PATH       draw pictures: one grid, or a folder of files
   translate RUN INPUT OUTPUT  turn pictures into others: a file, folder or zip, any size
+  export RUN OUT              the network of a run that translates, as ONNX
   evaluate RUN_OR_FOLDER --data SRC
                               score a run's samples, or any pictures, against others
   inspect RUN                 what the discriminator sees, walks, curves: pictures of a run
@@ -32,6 +33,9 @@ Train, measure, show and ship generative adversarial networks.
   turing prepare --real SRC --generated RUN_OR_SRC --out FOLDER
                               pictures for people to tell real from generated
   turing score FOLDER         how well they could
+  mos prepare --truth SRC --methods NAME=RUN_OR_SRC ... --out STUDY
+                              enlarged photos for people to rate from 1 to 5
+  mos score STUDY             what they made of each method
 
 `ganvas COMMAND --help` tells more; `ganvas train SYSTEM PRESET --help` shows every setting.
 Add --json where a program reads the answer, --debug to see where an error comes from.
@@ -41,6 +45,8 @@ USAGES = {
     "data": "usage: ganvas data check SRC [--json]\n       ganvas data prepare SRC OUT --size S",
     "turing": "usage: ganvas turing prepare --real SRC --generated RUN_OR_SRC --out FOLDER\n"
     "       ganvas turing score FOLDER [--answers FILE ...] [--json]",
+    "mos": "usage: ganvas mos prepare --truth SRC --methods NAME=RUN_OR_SRC ... --out STUDY [--raters N]\n"
+    "       ganvas mos score STUDY [ANSWERS.csv ...] [--json]",
 }
 """Of the commands of two words."""
 

@@ -13,12 +13,15 @@ from ganvas.cli.options import (
     Comparing,
     Describing,
     Evaluating,
+    Exporting,
     Inspecting,
     Listing,
     Preparing,
     Resuming,
     Sampling,
     Studying,
+    StudyPreparing,
+    StudyScoring,
     TestPreparing,
     TestScoring,
     Training,
@@ -98,6 +101,21 @@ def translate(words: list[str]) -> None:
     given = {name: value for name, value in vars(arguments).items() if name not in ("json", "debug")}
     given |= {"checkpoint": which(arguments.checkpoint)}
     found = translate(**given, progress=True)
+    print(json.dumps(found.to_json()) if arguments.json else "\n".join(found.lines()))
+
+
+def export(words: list[str]) -> None:
+    """`ganvas export`."""
+    arguments = parse(Exporting, words, "export")
+    from ganvas.export import export_onnx
+
+    found = export_onnx(
+        arguments.run,
+        arguments.out,
+        direction=arguments.direction,
+        force=arguments.force,
+        checkpoint=which(arguments.checkpoint),
+    )
     print(json.dumps(found.to_json()) if arguments.json else "\n".join(found.lines()))
 
 
@@ -213,6 +231,26 @@ def score_test(words: list[str]) -> None:
     print(json.dumps(found.to_json()) if arguments.json else "\n".join(found.lines()))
 
 
+def prepare_study(words: list[str]) -> None:
+    """`ganvas mos prepare`."""
+    arguments = parse(StudyPreparing, words, "mos prepare")
+    from ganvas.metrics.mos import prepare
+
+    given = {name: value for name, value in vars(arguments).items() if name != "debug"}
+    study = prepare(**given | {"checkpoint": which(arguments.checkpoint)}, progress=True)
+    count = f"{len(study.items)} pictures, {len(study.orders)} orders"
+    print(f"{count}: {study.folder / 'README.txt'} says how; keep {study.folder / 'key.json'} from them")
+
+
+def score_study(words: list[str]) -> None:
+    """`ganvas mos score`."""
+    arguments = parse(StudyScoring, words, "mos score")
+    from ganvas.metrics.mos import score
+
+    found = score(arguments.study, arguments.answers)
+    print(json.dumps(found.to_json()) if arguments.json else "\n".join(found.lines()))
+
+
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "list": list_systems,
     "describe": describe,
@@ -220,6 +258,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "resume": resume,
     "sample": sample,
     "translate": translate,
+    "export": export,
     "evaluate": evaluate,
     "inspect": inspect,
     "compare": compare,
@@ -228,6 +267,8 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "data prepare": prepare_data,
     "turing prepare": prepare_test,
     "turing score": score_test,
+    "mos prepare": prepare_study,
+    "mos score": score_study,
 }
 
 

@@ -117,11 +117,15 @@ class Translating(Common):
     size: int | None = None
     """Pixels: resize the shorter side to this first, such as to the size that the run was trained at. Default: no."""
 
-    tile: int = 512
-    """Side of the tiles that larger pictures are translated in, pixels; 0 translates each in one piece."""
+    scale: int | None = None
+    """By how much the run must enlarge each way; nothing is done if it does otherwise. Default: whatever it does."""
+
+    tile: int | None = None
+    """Side of the tiles that larger pictures are translated in, pixels; 0 translates each in one piece. Default: 512,
+    or of a run that enlarges what gives 1792."""
 
     overlap: int | None = None
-    """Pixels that neighbouring tiles share at least. Default: an eighth of a tile."""
+    """Pixels that neighbouring tiles share at least. Default: an eighth of a tile; of a run that enlarges 24."""
 
     batch: int | None = None
     """Pictures of one size, or tiles, at once. Default: as many as memory suggests."""
@@ -131,6 +135,10 @@ class Translating(Common):
 
     quality: int = 92
     """Of jpg and webp, 1 to 100."""
+
+    compare: Path | None = None
+    """Show each picture before and after in this .png file, or in a folder: beside its bicubic enlargement where the
+    run enlarges."""
 
     force: tyro.conf.FlagCreatePairsOff[bool] = False
     """Overwrite what is there."""
@@ -155,6 +163,35 @@ class Translating(Common):
 
 
 @dataclass
+class Exporting(Common):
+    """Write the network of a run that translates pictures for programs without PyTorch, and check that it is the same.
+
+    The file takes any number of pictures of any height and width, as far as the network does.
+    """
+
+    run: tyro.conf.Positional[Path] = dataclasses.field(kw_only=True)
+    """The run's folder."""
+
+    out: tyro.conf.Positional[Path] = dataclasses.field(kw_only=True)
+    """The new file, which ends in .onnx."""
+
+    format: Literal["onnx"] = "onnx"
+    """What to write."""
+
+    direction: str = "AtoB"
+    """AtoB, or BtoA where the run has learnt it."""
+
+    force: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Overwrite what is there."""
+
+    checkpoint: str = "newest"
+    """Which checkpoint: newest, best (by score), or its step."""
+
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print one JSON object."""
+
+
+@dataclass
 class Evaluating(Common):
     """Score a run's samples, or any pictures, against other pictures."""
 
@@ -165,12 +202,13 @@ class Evaluating(Common):
     """The pictures to compare with. A run's own training data, if not given."""
 
     metrics: tuple[str, ...] | None = None
-    """Scores: fd, kd, prdc, is, diversity, copies, parzen, translation. Default: all that these pictures allow but
-    parzen.
+    """Scores: fd, kd, prdc, is, diversity, copies, parzen, translation, super-resolution. Default: all that these
+    pictures allow but parzen; of a run that enlarges super-resolution alone.
 
     That one, a log-likelihood, wants --data that the run was not trained on. translation compares each picture with
     its true partner: by default of runs that learnt from pairs; of others it takes the data for pairs, and it pairs
-    the pictures of two folders by their names.
+    the pictures of two folders by their names. super-resolution compares enlargements with whole photos, each at its
+    own size: of a run, beside bicubic and nearest-neighbour enlargement, or of a folder, by names.
     """
 
     n: Annotated[int | None, tyro.conf.arg(aliases=["--samples"])] = None
@@ -202,6 +240,12 @@ class Evaluating(Common):
 
     size: int | None = None
     """Side in pixels that both sides are brought to. Default: the run's, or that of the folder's first picture."""
+
+    border: int | None = None
+    """Of super-resolution: pixels cut off at each edge for PSNR and SSIM. Default: the run's scale; of folders 4."""
+
+    vgg_weights: Path | None = None
+    """Of super-resolution: a file with the weights of VGG16 or VGG19, whose distance is computed too."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute."""
@@ -357,6 +401,52 @@ class TestScoring(Common):
 
     answers: tuple[Path, ...] = ()
     """A filled-in file of answers for each person. Default: answers.csv in the folder."""
+
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print one JSON object."""
+
+
+@dataclass
+class StudyPreparing(Common):
+    """Enlarged photos for people to rate from 1 (bad) to 5 (excellent), without a trace of what made them."""
+
+    truth: str = dataclasses.field(kw_only=True)
+    """The photos: a folder, a zip or the name of built-in data."""
+
+    methods: tuple[str, ...] = dataclasses.field(kw_only=True)
+    """What is compared, NAME=RUN or NAME=FOLDER each, or bicubic. Nearest-neighbour and originals are added."""
+
+    out: Path = dataclasses.field(kw_only=True)
+    """A new folder."""
+
+    raters: int = 1
+    """People, who have each an order of their own."""
+
+    seed: int = 0
+    """Of the choice of photos, the orders and the names of files."""
+
+    n: int | None = None
+    """Photos that are rated. Default: all."""
+
+    scale: int | None = None
+    """By how much photos are enlarged. Default: that of the runs, else 4."""
+
+    checkpoint: str = "newest"
+    """Of runs: newest, best (by score), or its step."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where runs compute."""
+
+
+@dataclass
+class StudyScoring(Common):
+    """Mean opinion scores of a study, with intervals, and differences of methods."""
+
+    study: tyro.conf.Positional[Path] = dataclasses.field(kw_only=True)
+    """What `ganvas mos prepare` made."""
+
+    answers: tyro.conf.Positional[tuple[Path, ...]] = ()
+    """A filled-in file for each rater. Default: those in the study's answers/ that are not empty."""
 
     json: tyro.conf.FlagCreatePairsOff[bool] = False
     """Print one JSON object."""

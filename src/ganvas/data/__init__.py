@@ -3,11 +3,14 @@
     open_data(SRC) -> Prepared -> Sampler      -> {"image": (B, C, H, W) in [-1, 1], "label": (B,)}
                    -> Points   -> PointSampler -> {"image": (B, D, 1, 1)}
                    -> Sides    -> SidesSampler -> {"source": (B, C, H, W), "image": (B, D, H, W)}
+                   -> Reduced  -> ReducedSampler -> {"source": (B, C, H / r, W / r), "image": (B, C, H, W)}
 
 `source.py` says what a source is, `folder.py`, `archive.py` and each file in `builtin/` are one kind each;
 `decode.py` turns bytes into a square picture, `store.py` is the format on disk, `prepare.py` the cache,
 `sampler.py` what a training step calls. `points.py` is data made of numbers, for demonstrations. `pairing.py` finds
-the two sides of what a user named and `sides.py` draws from both; `opening.py` is where a system's data is opened.
+the two sides of what a user named and `sides.py` draws from both; `squares.py` cuts pictures at their own resolution,
+`resizing.py` makes small versions and `reduced.py` draws photos with theirs; `opening.py` is where a system's data is
+opened.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from ganvas.data.options import DataOptions
     from ganvas.data.points import Points
     from ganvas.data.prepare import open_pictures, prepare_data
+    from ganvas.data.reduced import Reduced
     from ganvas.data.sampler import Sampler
     from ganvas.data.sides import Sides
     from ganvas.data.source import Item, Problem, Source
@@ -33,6 +37,7 @@ __all__ = [
     "Points",
     "Prepared",
     "Problem",
+    "Reduced",
     "Report",
     "Sampler",
     "Sides",
@@ -51,6 +56,7 @@ _HOME = {
     "Points": "points",
     "Prepared": "store",
     "Problem": "source",
+    "Reduced": "reduced",
     "Report": "check",
     "Sampler": "sampler",
     "Sides": "sides",

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ganvas.data.decode import Decoder, quiet
-from ganvas.data.opening import align
+from ganvas.data.opening import align, another_shape
 from ganvas.data.options import DataOptions, worker_count
 from ganvas.data.pairing import has_sides, open_two
 from ganvas.data.parallel import in_order
-from ganvas.data.prepare import refuse_sided, shown_progress
+from ganvas.data.prepare import refuse_degraded, refuse_sided, shown_progress
 from ganvas.data.source import Item, Problem, Progress, Source, Unusable, open_source, split_sides
+from ganvas.data.squares import count
 from ganvas.errors import UserError
 
 DRAWN_AT = 256
@@ -44,6 +45,8 @@ class Report:
         ignored: How many other files were passed over because they are no pictures.
         unlabelled: Why there are no labels, where one might think there are; else empty.
         licence: The attribution that the source asks for.
+        square: With `fit="tiles"` the side in pixels of the squares that pictures are cut into, 0 if it is not said;
+            else None.
     """
 
     source: str
@@ -60,6 +63,12 @@ class Report:
     ignored: int
     unlabelled: str
     licence: str | None
+    square: int | None = None
+
+    @property
+    def squares(self) -> int | None:
+        """How many squares the pictures are cut into; None if they are not, or the side is not said."""
+        return sum(count(*size, self.square) * n for size, n in self.sizes.items()) if self.square else None
 
     def to_json(self) -> dict[str, Any]:
         """The whole report as JSON values."""
@@ -79,6 +88,7 @@ class Report:
             "ignored": self.ignored,
             "unlabelled": self.unlabelled,
             "licence": self.licence,
+            "squares": self.squares,
         }
 
     def lines(self) -> list[str]:
@@ -89,6 +99,12 @@ class Report:
             lines.append(f"shorter side: {shortest[0]} to {shortest[-1]} pixels, median {shortest[len(shortest) // 2]}")
             common = sorted(self.sizes.items(), key=lambda pair: -pair[1])
             lines.append(_counts("sizes", [(f"{w}x{h}", count) for (w, h), count in common]))
+            if self.square:
+                small = sum(n for size, n in self.sizes.items() if min(size) < self.square)
+                smaller = f"; {small:,} pictures are smaller and give none" if small else ""
+                lines.append(f"squares of {self.square} pixels: {self.squares:,}{smaller}")
+            elif self.square is not None:
+                lines.append("squares: --load-size says of how many pixels")
             lines.append(_counts("modes", self.modes.items()))
             lines.append(_counts("formats", self.formats.items()))
         none = "labels: none" + (f", because {self.unlabelled}" if self.unlabelled else "")
@@ -176,6 +192,7 @@ def check_data(
         UserError: There is no such source, it holds no pictures at all, its metadata cannot be understood, it has no
             pairs where some are wanted, or an option is set that does nothing.
     """
+    refuse_degraded(options, "which are made in training")
     if not sides and (split_sides(spec) or options.side or has_sides(spec)):
         sides = "paired"
     if not sides:
@@ -188,7 +205,7 @@ def check_data(
         pairs, problems = two.matched() if sides == "paired" else ((), [])
         (first, sizes), (second, others) = (_check(side, options, progress) for side in (two.source, two.target))
         places = [{name: i for i, name in enumerate(found)} for found in (sizes, others)]
-        kept, lost = align(two, pairs, places, [[*sizes.values()], [*others.values()]], alike=True)
+        kept, lost = align(two, pairs, places, [[*sizes.values()], [*others.values()]], differ=another_shape)
         count = len(kept) if sides == "paired" else None
         return SidesReport(first, second, count, [*two.problems, *problems, *lost])
 
@@ -266,6 +283,7 @@ def _check(
             ignored=source.ignored,
             unlabelled=source.unlabelled,
             licence=source.licence,
+            square=options.load_size if options.fit == "tiles" else None,
         )
         return found, sizes
 

@@ -186,7 +186,12 @@ def to_square(image: Image.Image, side: int, channels: int, fit: str, background
         image = canvas
     else:
         image = _resized(image, (side, side))
-    pixels = np.array(image.convert(mode), dtype=np.uint8).reshape(side, side, channels)
+    return pixels_of(image, channels)
+
+
+def pixels_of(image: Image.Image, channels: int) -> NDArray[np.uint8]:
+    """The pixels of a picture as it is: (H, W, channels); see `to_square`."""
+    pixels = np.array(image.convert(MODES[channels]), dtype=np.uint8).reshape(image.height, image.width, channels)
     if channels in (2, 4):
         pixels[pixels[:, :, -1] == 0] = 0  # what cannot be seen has no colour, resized or not
     return pixels
@@ -283,7 +288,8 @@ def _opaque(image: Image.Image, background: Colour) -> Image.Image:
     if image.has_transparency_data:
         canvas = Image.new("RGBA", image.size, (*background, 255))
         return Image.alpha_composite(canvas, image.convert("RGBA")).convert("RGB")
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+    mode = "L" if image.mode in ("1", "L") else "RGB"
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _reason(error: Exception) -> str:

@@ -14,15 +14,17 @@ from pydantic.dataclasses import dataclass
 class DataOptions:
     """How pictures are read, prepared and drawn."""
 
-    fit: Literal["crop", "pad", "stretch"] = "crop"
-    """Make pictures square: cut out the centre (crop), add background (pad), or distort (stretch)."""
+    fit: Literal["crop", "pad", "stretch", "tiles"] = "crop"
+    """Make pictures square: cut out the centre (crop), add background (pad), or distort (stretch); or cut each, at its
+    own resolution, into squares that cover it (tiles)."""
 
     background: str = "white"
     """What transparent pixels and padding become: a colour name or #rrggbb."""
 
     load_size: Annotated[int, Field(ge=0)] = 0
     """Pixels. 0 prepares pictures at the training size; a larger value prepares them at that size, and
-    training cuts a random square of the training size out of each, the same one on both sides of a pair."""
+    training cuts a random square of the training size out of each, the same one on both sides of a pair. Where small
+    pictures are enlarged, of the large ones."""
 
     flip: bool = True
     """Mirror left and right with probability one half; turn it off for text, digits and the like."""
@@ -39,6 +41,18 @@ class DataOptions:
     halves: bool = False
     """Of pairs for a system that learns without: sources are those of the first half of the pairs and targets those
     of the second, so that no pair is ever seen together (DiscoGAN's published code)."""
+
+    blur: Annotated[float, Field(ge=0, le=100)] = 0.0
+    """Pixels of the photo. Of small versions made for super-resolution: the largest standard deviation of a Gaussian
+    filter before the photo is made small, drawn from 0 to this for each. 0: none."""
+
+    noise: Annotated[float, Field(ge=0, le=255)] = 0.0
+    """Gray levels of 255. Of the same: the largest standard deviation of normal noise in the small version, drawn from
+    0 to this for each. 0: none."""
+
+    jpeg: Annotated[int, Field(ge=0, le=95)] = 0
+    """Of the same: the lowest quality of JPEG that the small version is stored with, drawn from this to 95 for each.
+    0: not at all."""
 
     strict: bool = False
     """Refuse data in which any file cannot be used, where otherwise it is skipped and counted."""

@@ -28,11 +28,15 @@ from ganvas.data.options import DataOptions
 from ganvas.data.source import Problem, Progress, Source, find_builtin, open_source, path_errors, printable, split_sides
 from ganvas.errors import UserError
 
-FOLDERS = (("source", "target"), ("input", "output"), ("A", "B"), ("trainA", "trainB"))
+FOLDERS = (("source", "target"), ("input", "output"), ("A", "B"), ("trainA", "trainB"), ("low", "high"), ("LR", "HR"))
 """Names of two folders that make a layout, in capitals or not; the first of each is what is translated."""
 
 EXAMPLES = 3
 """Names of each side that are shown where no two agree."""
+
+
+class OneSided(UserError):
+    """Raised for what cannot be told to have two sides, which data with one has not."""
 
 
 @dataclass
@@ -118,7 +122,8 @@ def open_two(spec: str | Path, options: DataOptions) -> TwoSources:
         options: How to read it; `side` and `swap` are used.
 
     Raises:
-        UserError: There is no such source, its two sides cannot be told, or `side` is given where they are known.
+        OneSided: Its two sides cannot be told.
+        UserError: There is no such source, or `side` is given where the sides are known.
     """
     two = _open_two(spec, options)
     return two.swapped() if options.swap else two
@@ -143,7 +148,7 @@ def _open_two(spec: str | Path, options: DataOptions) -> TwoSources:
         if hasattr(module, "open_point_sides"):
             raise UserError(f"{shown} makes points without end, not pictures: train a system of points on it.")
         if not hasattr(module, "open_sides"):
-            raise UserError(f"{shown} is one side only; name the other too, as in {shown}::OTHER.")
+            raise OneSided(f"{shown} is one side only; name the other too, as in {shown}::OTHER.")
         _without_side(shown, options)
         first, second = module.open_sides(parts, options)
         return TwoSources(shown, first, second)
@@ -154,7 +159,7 @@ def _open_two(spec: str | Path, options: DataOptions) -> TwoSources:
             files = folder.open_files(path, options) if path.is_dir() else archive.open_files(path, options)
     if not known:
         with open_source(spec, options):  # says so if there is nothing
-            raise UserError(f"{shown} is prepared and one side only; name the other too, as in {shown}::OTHER.")
+            raise OneSided(f"{shown} is prepared and one side only; name the other too, as in {shown}::OTHER.")
     try:
         return _laid_out(files.unwrapped(), options)
     except BaseException:
@@ -194,7 +199,7 @@ def _laid_out(files: Files, options: DataOptions) -> TwoSources:
         whole = arrange(files)
         return TwoSources(shown, _half_of(whole, options.side), _half_of(whole, other))
     folders = ", ".join(f"{a}/ and {b}/" for a, b in FOLDERS)
-    raise UserError(
+    raise OneSided(
         f"The two sides of {shown} cannot be told. These would do: two folders, zips or built-ins, FIRST::SECOND; two "
         f"folders in it ({folders}); metadata with source_file_name and target_file_name; or, of pictures that "
         "lie side by side, --side left or --side right for the half that is translated."

@@ -13,8 +13,8 @@ R = TypeVar("R")
 
 
 @contextmanager
-def in_order(function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[Iterator[R]]:
-    """`map(function, items)` on `workers` threads; at most four results a thread are begun or not taken.
+def in_order(function: Callable[[T], R], items: Iterable[T], workers: int, ahead: int = 4) -> Iterator[Iterator[R]]:
+    """`map(function, items)` on `workers` threads; at most `ahead` results a thread are begun or not taken.
 
     The threads end with the `with` block. Were that left to the iterator, one that an error interrupts would do it
     whenever a garbage collection finds it, in any thread, also in one that just starts and would then wait for itself.
@@ -25,7 +25,7 @@ def in_order(function: Callable[[T], R], items: Iterable[T], workers: int) -> It
         waiting: deque[Future[R]] = deque()
         for item in items:
             waiting.append(pool.submit(function, item))
-            if len(waiting) >= 4 * workers:
+            if len(waiting) >= ahead * workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

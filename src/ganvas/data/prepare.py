@@ -7,7 +7,7 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,15 @@ from ganvas.data.decode import Decoder, Picture, background_colour, quiet, to_sq
 from ganvas.data.options import DataOptions, cache_folder, worker_count
 from ganvas.data.parallel import in_order
 from ganvas.data.source import Item, Problem, Progress, Source, Unusable, open_source, printable
+from ganvas.data.squares import squares
 from ganvas.data.store import Prepared, Writer
 from ganvas.errors import UserError
 
 METHOD = 1
 """Part of every cache key. Raise it when a change of the code changes the pixels."""
+
+Square = tuple[str, NDArray[np.uint8]]
+"""What is added to a picture's name, and (side, side, channels)."""
 
 NOTHING = (0, 0, 0)
 """What arrays of five channels or more are padded with: a background colour says nothing about them."""
@@ -60,7 +64,14 @@ def open_pictures(
 
 
 def pictures_of(
-    source: Source, options: DataOptions, *, size: int, channels: int, report: Progress, sized: bool = False
+    source: Source,
+    options: DataOptions,
+    *,
+    size: int,
+    channels: int,
+    report: Progress,
+    sized: bool = False,
+    unit: int = 1,
 ) -> Prepared:
     """Prepared data of an opened source, as `open_pictures`.
 
@@ -71,17 +82,19 @@ def pictures_of(
         channels: As in `open_pictures`.
         report: Called while preparing.
         sized: Whether the sizes of the files are wanted too, which older caches do not hold.
+        unit: Squares that pictures are cut into begin at multiples of this, in pixels.
 
     Raises:
         UserError: As in `open_pictures`.
     """
-    side = _side(options, size, channels)
+    unit = unit if options.fit == "tiles" else 1
+    side = prepared_side(options, size, channels)
     ready = source.prepared
     if ready is not None and ready.images.shape[1:] == (side, side, channels):
         return _checked(ready, options)
     if options.strict and source.problems:
         raise refusal(source.name, source.problems)
-    final = cache_folder(options) / "prepared" / _key(source, options, side, channels, report)
+    final = cache_folder(options) / "prepared" / _key(source, options, side, channels, report, unit)
     with cache_errors(final.parent):
         final.parent.mkdir(parents=True, exist_ok=True)
     # Of several processes that start together (torchrun), one does the work and the others wait for it.
@@ -89,7 +102,7 @@ def pictures_of(
         if alone:
             for left in final.parent.glob(f"{final.name}.part-*"):  # by a process that was killed
                 shutil.rmtree(left, ignore_errors=True)
-        data = _prepared(source, options, side, channels, report, final, sized)
+        data = _prepared(source, options, side, channels, report, final, sized, unit)
     # The same pixels may have come from elsewhere; what this call named is what it is told.
     return _checked(replace(data, source=source.name, unlabelled=source.unlabelled), options)
 
@@ -119,11 +132,12 @@ def prepare_data(
         UserError: As in `open_pictures`, or `out` holds something or cannot be written.
     """
     refuse_sided(options)
+    refuse_degraded(options, "which are made in training")
     folder, shown = Path(out).expanduser(), printable(str(out))
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{shown} is not an empty folder; choose another, or remove what it holds.")
     with open_source(spec, options) as source, shown_progress(progress) as report:
-        side = _side(options, size, channels)
+        side = prepared_side(options, size, channels)
         if options.strict and source.problems:
             raise refusal(source.name, source.problems)
         made = not folder.exists()
@@ -139,7 +153,12 @@ def prepare_data(
     return store.load(folder)
 
 
-def _side(options: DataOptions, size: int, channels: int) -> int:
+def prepared_side(options: DataOptions, size: int, channels: int) -> int:
+    """The side that pictures are prepared at, in pixels.
+
+    Raises:
+        UserError: The options, size and channels do not go together.
+    """
     if size < 1:
         raise UserError(f"The size is {size} pixels; it must be at least 1.")
     if size == 1:
@@ -163,9 +182,10 @@ def _pixel_options(options: DataOptions) -> dict[str, Any]:
     }
 
 
-def _key(source: Source, options: DataOptions, side: int, channels: int, report: Progress) -> str:
+def _key(source: Source, options: DataOptions, side: int, channels: int, report: Progress, unit: int) -> str:
     digest = hashlib.sha256()
     head = [METHOD, side, channels, _pixel_options(options), list(source.classes), source.licence]
+    head += [unit] if unit > 1 else []
     digest.update(json.dumps([*head, [str(p) for p in source.problems]]).encode())
     for item, token in zip(source.items, source.tokens(report), strict=True):
         digest.update(json.dumps([item.name, item.label, dict(item.columns), token], sort_keys=True).encode())
@@ -173,7 +193,14 @@ def _key(source: Source, options: DataOptions, side: int, channels: int, report:
 
 
 def _prepared(
-    source: Source, options: DataOptions, side: int, channels: int, report: Progress, final: Path, sized: bool
+    source: Source,
+    options: DataOptions,
+    side: int,
+    channels: int,
+    report: Progress,
+    final: Path,
+    sized: bool,
+    unit: int,
 ) -> Prepared:
     if final.exists():
         with contextlib.suppress(store.Damaged):
@@ -182,36 +209,53 @@ def _prepared(
                 return data
         shutil.rmtree(final)
     with cache_errors(final.parent), new_folder(final) as part:
-        _write(source, options, side, channels, report, part)
+        _write(source, options, side, channels, report, part, unit)
     return store.load(final)
 
 
-def _write(source: Source, options: DataOptions, side: int, channels: int, report: Progress, folder: Path) -> None:
+def _write(
+    source: Source,
+    options: DataOptions,
+    side: int,
+    channels: int,
+    report: Progress,
+    folder: Path,
+    unit: int = 1,
+) -> None:
     decoder = Decoder(options)
     skipped, notes = list(source.problems), []
+    tiled = options.fit == "tiles"
 
-    def prepared(item: Item) -> tuple[Item, NDArray[np.uint8] | None, tuple[int, int] | None, str | None]:
+    def prepared(item: Item) -> tuple[Item, Iterable[Square] | None, tuple[int, int] | None, str | None]:
         try:
             with decoder.open(item, side, channels) as picture:
-                return item, pixels_of(picture), picture.image.size, picture.note
+                return item, taken(picture), picture.image.size, picture.note
         except Unusable as error:
             return item, None, None, str(error)
 
-    def pixels_of(picture: Picture) -> NDArray[np.uint8]:
+    def taken(picture: Picture) -> Iterable[Square]:
+        if tiled:
+            width, height = picture.image.size
+            if min(width, height) < side:
+                flag = "--load-size" if options.load_size else "--size"
+                raise Unusable(f"{width}x{height} pixels, smaller than a square of {side}: give a smaller {flag}")
+            return squares(picture.layers, side, channels, unit)
         if len(picture.layers) == 1:
-            return to_square(picture.image, side, channels, options.fit, decoder.background)
+            return [("", to_square(picture.image, side, channels, options.fit, decoder.background))]
         layers = [to_square(layer, side, 1, options.fit, NOTHING) for layer in picture.layers]
-        return np.concatenate(layers, axis=2)
+        return [("", np.concatenate(layers, axis=2))]
 
-    threads = worker_count(options)
-    with quiet(), Writer(folder, side, channels) as writer, in_order(prepared, source.items, threads) as results:
-        for done, (item, pixels, dimensions, note) in enumerate(results, 1):
-            if pixels is None:
+    # Whole pictures take too much memory for more than a few at once.
+    threads, ahead = (min(2, worker_count(options)), 1) if tiled else (worker_count(options), 4)
+    with quiet(), Writer(folder, side, channels) as writer, in_order(prepared, source.items, threads, ahead) as results:
+        for done, (item, found, dimensions, note) in enumerate(results, 1):
+            if found is None:
                 skipped.append(Problem(item.name, note or ""))
                 if options.strict:
                     raise refusal(source.name, skipped)
             else:
-                writer.add(item, pixels, dimensions)
+                for place, pixels in found:
+                    writer.add(replace(item, name=item.name + place), pixels, dimensions)
                 if note:
                     notes.append(Problem(item.name, note))
             report("preparing", done, len(source.items))
@@ -236,6 +280,21 @@ def refuse_sided(options: DataOptions) -> None:
     for name in ("side", "swap", "halves"):
         if getattr(options, name):
             raise UserError(f"--{name} is for systems that translate pictures, whose data has two sides; leave it out.")
+
+
+def refuse_degraded(options: DataOptions, why: str) -> None:
+    """Refuses options of small versions where none are made.
+
+    Args:
+        options: How data is read.
+        why: What there is instead of such.
+
+    Raises:
+        UserError: One is set.
+    """
+    for name in ("blur", "noise", "jpeg"):
+        if getattr(options, name):
+            raise UserError(f"--{name} is for small versions that super-resolution learns from, {why}; leave it out.")
 
 
 def refusal(name: str, problems: Sequence[Problem]) -> UserError:

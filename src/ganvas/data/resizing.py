@@ -1,8 +1,8 @@
 """Small versions of pictures and bicubic enlargements, as the literature of super-resolution makes them.
 
-Both are what MATLAB's `imresize` gives, with which its test sets are made: Keys' cubic kernel with a = -1/2, spread over
-the pixels of the smaller picture where it shrinks (antialiasing), and pictures continued symmetrically beyond their
-borders. Unlike there nothing is rounded, which is left to `as_stored`.
+Both are what MATLAB's `imresize` gives, with which its test sets are made: Keys' cubic kernel with a = -1/2, spread
+over the pixels of the smaller picture where it shrinks (antialiasing), and pictures continued symmetrically beyond
+their borders. Unlike there nothing is rounded, which is left to `as_stored`.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def as_stored(images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
 
 
 def _interpolated(images: Tensor, height: int, width: int, cut: int) -> Tensor:
-    """The library's antialiased bicubic, which has the same kernel, inside of a border of `cut` pixels of the result."""
+    """The library's antialiased bicubic, which has the same kernel, inside of a border of `cut` pixels."""
     found = F.interpolate(images, (height + 2 * cut, width + 2 * cut), mode="bicubic", antialias=True)
     return found[:, :, cut : cut + height, cut : cut + width]
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganvas.data.options import DataOptions
+from ganvas.data.resizing import continued
 from ganvas.data.store import Prepared
 from ganvas.errors import UserError
 
@@ -92,6 +93,8 @@ class Sampler:
         rank: int = 0,
         world: int = 1,
         rows: NDArray[np.int64] | None = None,
+        margin: int = 0,
+        unit: int = 1,
     ):
         """Put the pictures on the device, if they fit there.
 
@@ -105,6 +108,9 @@ class Sampler:
             rank: Which part of each batch to return.
             world: In how many parts it is cut.
             rows: Positions of the pictures to draw from; None for all of them, in their order.
+            margin: Pixels that a square is drawn with more on each side. Pictures too small for that are continued
+                symmetrically.
+            unit: Squares begin at multiples of this, in pixels.
 
         Raises:
             UserError: There are fewer pictures than a batch holds, or they are too small, the batch cannot be
@@ -127,7 +133,9 @@ class Sampler:
         self.device = torch.device(device)
         self.keys = data.keys()
         self.global_batch, self.seed, self.size = batch, seed, size
-        self.flip, self.rows = options.flip, rows
+        self.flip, self.rows, self.unit = options.flip, rows, unit
+        self.side = size + 2 * margin
+        self.border = margin if data.images.shape[1] < self.side else 0
         # Mapped again, copy-on-write: PyTorch wants memory that could be written. Ranks still share it.
         pixels = torch.from_numpy(np.load(data.path / "images.npy", mmap_mode="c"))
         self.images = pixels.to(self.device) if _fits(pixels, self.device) else pixels
@@ -148,16 +156,17 @@ class Sampler:
             attempt: Counts repetitions of a step that failed; each is a stream of its own.
 
         Returns:
-            `image`: (b, C, size, size) float32 in [-1, 1], channels-last in memory, b = batch / world.
+            `image`: (b, C, size, size) float32 in [-1, 1], channels-last in memory, b = batch / world; with a margin
+                that much larger.
             `label`: (b,) int64, where there are labels.
         """
         index = self.indices(step, draw, attempt)
         random = stream(self.seed, "augment", draw, attempt, step)
         # For the whole batch, and whether used or not, so that one option does not change what another draws.
         mask = random.random(self.global_batch) < 0.5
-        slack = self.images.shape[1] - self.size
-        top = random.integers(0, slack + 1, self.global_batch)
-        left = random.integers(0, slack + 1, self.global_batch)
+        slack = self.images.shape[1] + 2 * self.border - self.side
+        top = self.unit * random.integers(0, slack // self.unit + 1, self.global_batch)
+        left = self.unit * random.integers(0, slack // self.unit + 1, self.global_batch)
 
         chosen = self._put(index[self.part])
         images = self.images.index_select(0, chosen.to(self.images.device))
@@ -165,8 +174,10 @@ class Sampler:
             if self.device.type == "cuda":
                 images = images.pin_memory()
             images = images.to(self.device, non_blocking=True)
+        if self.border:
+            images = continued(images.permute(0, 3, 1, 2), self.border).permute(0, 2, 3, 1).contiguous()
         if slack:
-            images = cut(images, self._put(top[self.part]), self._put(left[self.part]), self.size)
+            images = cut(images, self._put(top[self.part]), self._put(left[self.part]), self.side)
         if self.flip:
             images = mirror(images, self._put(mask[self.part]))
         batch = {"image": to_float(images)}

@@ -37,6 +37,7 @@ class Sides:
             other and may differ in number.
         name: What the user called it.
         problems: What is not used although its own side could read it, such as a picture without a partner.
+        scale: How many times as high and wide the targets of pairs are as their sources.
     """
 
     source: Prepared | Points
@@ -46,6 +47,7 @@ class Sides:
     target_rows: NDArray[np.int64]
     name: str
     problems: tuple[Problem, ...] = ()
+    scale: int = 1
 
     labels = None
     unlabelled = "data with two sides has no classes"
@@ -130,6 +132,7 @@ class Sides:
         """What batches are drawn by.
 
         Of pairs both sides draw the same ones and are cut and mirrored alike; else each in its own order and way.
+        `size` is that of the target.
 
         Raises:
             UserError: As `ganvas.data.sampler.Sampler` does, or classes are to be balanced.
@@ -144,13 +147,21 @@ class Sides:
         # A number that nothing else is seeded with, so that the sides know nothing of each other.
         seeds = (seed if self.paired else int(stream(seed, "source").integers(2**63)), seed)
         samplers = []
-        for side, own, rows in zip(
-            (self.source, self.target), seeds, (self.source_rows, self.target_rows), strict=True
+        for side, own, rows, by in zip(
+            (self.source, self.target), seeds, (self.source_rows, self.target_rows), (self.scale, 1), strict=True
         ):
-            more = {"rows": rows} if isinstance(side, Prepared) else {}
+            # Places where the small pictures have a pixel.
+            more: dict[str, Any] = {"rows": rows, "unit": self.scale // by} if isinstance(side, Prepared) else {}
             samplers.append(
                 side.sampler(
-                    batch=batch, seed=own, options=options, device=device, size=size, rank=rank, world=world, **more
+                    batch=batch,
+                    seed=own,
+                    options=options,
+                    device=device,
+                    size=size // by,
+                    rank=rank,
+                    world=world,
+                    **more,
                 )
             )
         return SidesSampler(*samplers)
@@ -180,7 +191,8 @@ class SidesSampler:
             attempt: Counts repetitions of a step that failed; each is a stream of its own.
 
         Returns:
-            `source`: (b, C, size, size) float32 in [-1, 1], channels-last in memory, b = batch / world.
+            `source`: (b, C, size, size) float32 in [-1, 1], channels-last in memory, b = batch / world; with a scale
+                that much smaller.
             `image`: (b, D, size, size), the same of the target. Points are (b, D, 1, 1) and not limited.
         """
         source, target = (side.batch(step, draw, attempt)["image"] for side in (self.source, self.target))

@@ -32,6 +32,7 @@ from PIL import Image
 from ganvas.data.cache import write_text
 from ganvas.data.options import DataOptions
 from ganvas.data.source import Item, Problem, Progress, Source
+from ganvas.data.squares import picture_of
 from ganvas.errors import UserError
 
 if TYPE_CHECKING:
@@ -96,6 +97,9 @@ class Prepared:
     @property
     def amount(self) -> str:
         """How much there is of what, in words."""
+        if self.options.get("fit") == "tiles":
+            pictures = len({*map(picture_of, self.names)})
+            return f"{len(self)} squares of {pictures} picture" + "s" * (pictures != 1)
         return f"{len(self)} pictures"
 
     @property
@@ -114,6 +118,8 @@ class Prepared:
         rank: int = 0,
         world: int = 1,
         rows: NDArray[np.int64] | None = None,
+        margin: int = 0,
+        unit: int = 1,
     ) -> Sampler:
         """What batches are drawn by: see `ganvas.data.sampler.Sampler`.
 
@@ -123,8 +129,9 @@ class Prepared:
         from ganvas.data.sampler import Sampler  # here, because it needs this class itself
 
         return Sampler(
-            self, batch=batch, seed=seed, options=options, device=device, size=size, rank=rank, world=world, rows=rows
-        )
+            self, batch=batch, seed=seed, options=options, device=device, size=size, rank=rank, world=world, rows=rows,
+            margin=margin, unit=unit,
+        )  # fmt: skip
 
     def describe(self) -> dict[str, Any]:
         """What it is, as JSON values; without the pictures' own names and columns."""

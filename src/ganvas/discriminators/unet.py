@@ -21,7 +21,8 @@ CHANNELS = {
 }
 """Output channels of each encoder block in units of the width (Schönfeld et al. 2020, appendix C).
 
-The paper has 128 and 256 px; the smaller sizes continue its pattern and end at 4 px too."""
+The paper has 128 and 256 px; the smaller sizes continue its pattern and end at 4 px too. Sizes between have the blocks
+of the next smaller one: 96 px those of 64, and end at 6 px."""
 
 
 class UNetDiscriminator(nn.Module):
@@ -30,7 +31,7 @@ class UNetDiscriminator(nn.Module):
     The published module also holds a linear layer of 65 parameters that nothing uses; it is left out here.
 
     Args:
-        size: Side of the pictures, pixels: 32, 64, 128 or 256.
+        size: Side of the pictures, pixels: 32 or more, a multiple of 2 to the number of blocks.
         channels: Colour channels.
         width: Channels of the first block, `ch` in the paper.
         classes: Length of `Condition.vector`; 0 is unconditional.
@@ -44,9 +45,11 @@ class UNetDiscriminator(nn.Module):
 
     def __init__(self, size: int, *, channels: int = 3, width: int = 64, classes: int = 0) -> None:
         super().__init__()
-        if size not in CHANNELS:
-            raise UserError(f"the unet discriminator takes pictures of 32, 64, 128 or 256 px, not {size}")
-        widths = [multiple * width for multiple in CHANNELS[size]]
+        blocks = next((found for least, found in reversed(CHANNELS.items()) if least <= size), ())
+        if not blocks or size % 2 ** len(blocks):
+            wanted = f"a multiple of {2 ** len(blocks)} px at such a size" if blocks else "32 px or more"
+            raise UserError(f"the unet discriminator takes pictures of {wanted}, not of {size}")
+        widths = [multiple * width for multiple in blocks]
         self.encoder = nn.ModuleList(
             DownBlock(inputs, outputs, preactivation=i > 0)
             for i, (inputs, outputs) in enumerate(zip([channels, *widths], widths, strict=False))

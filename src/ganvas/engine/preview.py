@@ -13,6 +13,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from ganvas.data import Data
+from ganvas.data.resizing import enlarge
 from ganvas.engine.checkpoint import State
 from ganvas.engine.collapse import CollapseWatch
 from ganvas.engine.log import FullDiskGuard, Log, read_stats
@@ -100,7 +101,8 @@ class Preview:
         if not system.sides:
             return grid(samples)
         truth = [self.real["image"]] if system.sides == "paired" else []
-        return grid(*beside(self.real["source"], samples, *truth))
+        source = enlarge(self.real["source"], system.scale, "nearest")
+        return grid(*beside(source, samples, *truth))
 
     def remember(self, stats: Path, step: int) -> None:
         """Takes in what earlier grids, up to `step`, showed, so that a resumed run reports as it would have."""

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 Batch = dict[str, Tensor]
 """Named tensors of one micro-batch: `image` (B, C, H, W) in [-1, 1], `label` (B,) int64, ...
 
-With two sides `image` is what is to be drawn and `source`, of the same height and width, what it is drawn from.
+With two sides `image` is what is to be drawn and `source` what it is drawn from, of the same height and width, or of
+both divided by the system's `scale`.
 
 Every update of a step receives the same dictionaries, so a system may leave a tensor in one for a later
 update of the same step (pix2pix reuses its fakes; the key is the system's own).
@@ -86,6 +87,12 @@ class System(nn.Module):
 
     multiple: int = 1
     """Pixels. Of a system with sides: height and width of pictures to be translated are multiples of this."""
+
+    scale: int = 1
+    """Of a system with sides: how many times as high and wide what it draws is as its source.
+
+    Where it can be more than 1, `Config` has it.
+    """
 
     def begin(self, batches: Iterable[Batch]) -> None:
         """Called once before the first step of a new run, for weights whose first values depend on the data.
@@ -169,7 +176,7 @@ class System(nn.Module):
             direction: One of `directions`.
 
         Returns:
-            (B, C', H, W), float32, in [-1, 1].
+            (B, C', scale H, scale W), float32, in [-1, 1].
         """
         raise NotImplementedError("a system with sides has a `translate` of its own")
 

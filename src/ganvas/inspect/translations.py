@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganvas.data import open_data
+from ganvas.data.resizing import enlarge
 from ganvas.discriminators import Condition
 from ganvas.discriminators.maps import WithMaps
 from ganvas.engine.seeding import seed_generators
@@ -56,7 +57,7 @@ def _pictures(subject: Subject, count: int) -> Batch:
     try:
         data = open_data(
             subject.source, options, size=config.size, channels=config.channels,
-            source_channels=config.source_channels, sides=run.system.sides,
+            source_channels=config.source_channels, sides=run.system.sides, scale=run.system.scale,
         )  # fmt: skip
     except UserError as error:
         raise NotMade(f"the pictures are not there: {error}") from error
@@ -73,7 +74,8 @@ def _rows(system: System, batch: Batch, direction: str, seed: int) -> list[Row]:
     seed_generators(seed, device)
     with torch.no_grad():
         output = system.translate(given.to(device), range(seed, seed + len(given)), direction).float().cpu()
-    rows = [Row(direction[0], given, apart=True), Row(f"{direction[0]} to {direction[-1]}", output)]
+    shown_source = enlarge(given, system.scale, "nearest")
+    rows = [Row(direction[0], shown_source, apart=True), Row(f"{direction[0]} to {direction[-1]}", output)]
     judge = _judge(system, direction[-1])
     shown = _map(judge, output, given, device)
     if shown is not None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from ganvas.errors import UserError
 from ganvas.metrics.copying import copying
 from ganvas.metrics.diversity import perceptual_distance
+from ganvas.metrics.enlarged import ENLARGED, SUPER_RESOLUTION, super_resolution
 from ganvas.metrics.frechet import frechet_distance, moments
 from ganvas.metrics.inception_score import inception_score
 from ganvas.metrics.kernel import kernel_distance, kernel_distance_of_subsets
@@ -61,7 +62,7 @@ def score_name(metric: str, network: str) -> str:
     """What a score is called: after its feature network, and `fid`, `kid` with the 2015 Inception alone."""
     if metric == "parzen":
         return "parzen_pixels"
-    if metric in OF_PIXELS:
+    if metric in OF_PIXELS | ENLARGED:
         return metric
     short = {"fd": "fid", "kd": "kid", "is": "is"}
     return short[metric] if network == "inception" and metric in short else f"{metric}_{network}"
@@ -188,12 +189,14 @@ COMPUTED: dict[str, Callable[[Sets], Found]] = {
     "copies": _copies,
     "parzen": _parzen,
     "translation": translation,
+    SUPER_RESOLUTION: super_resolution,
 }
 """`fd` Frechet distance, `kd` kernel distance, `prdc` precision, recall, density and coverage, `is` inception-like
 score, `diversity` perceptual distance between samples, `copies` share of samples too near to the data, `parzen`
-log-likelihood under a Parzen window of the samples, `translation` all that compares pictures with true partners."""
+log-likelihood under a Parzen window of the samples, `translation` all that compares pictures with true partners,
+`super-resolution` what compares enlargements: whole photos where a run or a folder is evaluated, else their middles."""
 
-METRICS = tuple(metric for metric in COMPUTED if metric not in ("parzen", "translation"))
+METRICS = tuple(metric for metric in COMPUTED if metric not in ("parzen", "translation", SUPER_RESOLUTION))
 """Those that are computed where none are named: the Parzen estimate asks for data that was held out, `translation` for
 pairs, and of a run that learns from pairs it is computed too."""
 

@@ -27,8 +27,11 @@ from ganvas.engine.training import Device
 from ganvas.errors import UserError
 from ganvas.metrics import networks
 from ganvas.metrics.compute import METRICS, check_names, compute, likelihood, score_name
+from ganvas.metrics.enlarged import SUPER_RESOLUTION, Scoring, refuse_other, table
 from ganvas.metrics.extract import cached
 from ganvas.metrics.networks import FeatureNetwork, Features
+from ganvas.metrics.perceptual import Distance, of_features, of_vgg
+from ganvas.metrics.photos import scale_of
 from ganvas.metrics.pictures import Choice, Pictures, check_channels, drawn, features_of
 from ganvas.metrics.references import Reading, references, translates
 from ganvas.metrics.score import Score, Sets
@@ -53,6 +56,7 @@ class Evaluation:
         flags: What a reader of the numbers must know: scores that could not be computed, suspicions of copying.
         seconds: How long it took.
         images_per_second: Pictures through the feature network, drawing and reading them included; 0 without one.
+        pictures: Of photos that are scored one by one, the numbers of each.
     """
 
     scores: dict[str, Score]
@@ -64,6 +68,7 @@ class Evaluation:
     flags: list[str] = field(default_factory=list)
     seconds: float = 0.0
     images_per_second: float = 0.0
+    pictures: list[dict[str, Any]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON types."""
@@ -77,13 +82,17 @@ class Evaluation:
             "flags": self.flags,
             "seconds": round(self.seconds, 2),
             "images_per_second": round(self.images_per_second, 2),
+            **({"pictures": self.pictures} if self.pictures else {}),
         }
 
     def lines(self) -> list[str]:
         """For people to read."""
         width = max(map(len, self.scores), default=0)
         rows = [f"{self.n} pictures of {self.subject} against {self.reference} of {self.data}"]
-        rows += [f"  {name:{width}}  {score}" for name, score in self.scores.items()]
+        if self.pictures:
+            rows += table(self.scores)
+        else:
+            rows += [f"  {name:{width}}  {score}" for name, score in self.scores.items()]
         return rows + [f"note: {flag}" for flag in self.flags]
 
 
@@ -101,6 +110,8 @@ def evaluate(
     truncation: float | None = None,
     direction: str = "AtoB",
     size: int | None = None,
+    border: int | None = None,
+    vgg_weights: str | Path | None = None,
     options: DataOptions | None = None,
     device: Device = "auto",
     precision: Literal["fp32", "bf16"] = "fp32",
@@ -117,7 +128,8 @@ def evaluate(
         metrics: Which scores, of `ganvas.metrics.compute.COMPUTED`; by default all of `METRICS` that these pictures
             allow, and `translation` of a run that learnt from pairs. `parzen` alone needs no feature network.
             `translation` takes the data of a run that learnt without pairs for pairs, and pairs the pictures of two
-            folders by their names.
+            folders by their names. A run that enlarges is scored by `super-resolution`, which takes whole photos, each
+            at its own size; of two folders it takes those with the same names.
         n: Pictures to score: by default as many of a run as the data has, at most 10,000, and all of a folder.
         reference: Pictures of the data to compare with; by default all.
         features: Feature network: `efficientnet_lite0`, `inception`, `dinov2` or a TorchScript or ONNX file.
@@ -128,6 +140,9 @@ def evaluate(
         direction: Of a run with two sides, `AtoB` or, where it can, `BtoA`.
         size: Side in pixels that both sides are brought to; by default the run's, or that of the folder's first
             picture.
+        border: Of `super-resolution`, pixels cut off at each edge for PSNR and SSIM; by default the scale of a run, and
+            4 of two folders.
+        vgg_weights: Of `super-resolution`, a file with the weights of VGG16 or VGG19: their distance is computed too.
         options: How pictures are read; by default as the run was trained, but those that are translated not cut.
         device: Where to compute.
         precision: Number format inside the feature network.
@@ -146,10 +161,27 @@ def evaluate(
         if set(asked) != {"parzen"}:
             network = networks.find(features, weights=place, device=ranks.device, precision=precision)
         run = _as_run(subject, device, checkpoint)
+        enlarging = run is not None and scale_of(run) > 1
+        if not (enlarging or SUPER_RESOLUTION in asked) and (border is not None or vgg_weights is not None):
+            raise UserError(f"--border and --vgg-weights are for {SUPER_RESOLUTION}: leave them out")
         if run is None and data is None:
             raise UserError(f"{subject} is not a run, so --data must name the pictures to compare it with")
         if run is None and (truncation is not None or checkpoint != "newest" or direction != "AtoB"):
             raise UserError(f"{subject} is not a run: --truncation, --checkpoint and --direction say how a run draws")
+        if enlarging or SUPER_RESOLUTION in asked:
+            if metrics is not None and set(metrics) != {SUPER_RESOLUTION}:
+                others = ", ".join(name for name in metrics if name != SUPER_RESOLUTION)
+                raise UserError(
+                    f"{SUPER_RESOLUTION} compares whole photos, and {others} pictures of one size: give one"
+                )
+            refuse_other(run, n, size, reference, truncation, direction)
+            looks = [] if network is None else of_features(network)
+            looks += [] if vgg_weights is None else [of_vgg(Path(vgg_weights), ranks.device)]
+            options = options or (run.settings.chosen.data if run else DataOptions())
+            evaluation = _of_photos(run, str(subject), data, options, border, n, seed, looks, ranks, progress)
+            if run is not None and keep and ranks.first:
+                _keep(run.folder, evaluation)
+            return evaluation
         if options is None:
             options = run.settings.chosen.data if run else DataOptions()
             if run is not None and translates(run):
@@ -202,7 +234,7 @@ def evaluate(
             sets = Sets(network, ours, theirs, pictures, real, protocol, ranks)
             scores, flags = compute(asked, sets, strict=metrics is not None)
         if sides is not None and sides.skipped:
-            flags.append(f"{len(sides.skipped)} of {source} are left out: {_some(sides.skipped)}")
+            flags.append(_left_out(sides.skipped, source))
         if "parzen" in asked and trained_on:
             flags.append(f"parzen: {source} is what the run was trained on: give pictures held out from it with --data")
         step = None if run is None else run.step
@@ -213,10 +245,42 @@ def evaluate(
     return evaluation
 
 
-def _some(problems: Sequence[Problem], most: int = 3) -> str:
-    """The first few, for one line."""
+def _of_photos(
+    run: Run | None,
+    subject: str,
+    data: str | Path | None,
+    options: DataOptions,
+    border: int | None,
+    n: int | None,
+    seed: int,
+    distances: Sequence[Distance],
+    ranks: Ranks,
+    progress: bool,
+) -> Evaluation:
+    """Scores of `super-resolution`."""
+    began = time.perf_counter()
+    source = str(data) if data is not None else run.settings.source  # type: ignore[union-attr]
+    about: dict[str, Any] = {"source": subject}
+    if run is not None:
+        name = f"{run.settings.system} {run.settings.preset}, step {run.step}"
+        about = {"source": name, "seed": seed}
+    scoring = Scoring(run, about, source, options, border, n, seed, distances)
+    with shown_progress(progress and ranks.first) as report, weight_scope():
+        found = scoring(ranks, report)
+    flags = [_left_out(found.problems, source)] if found.problems else []
+    if options.blur or options.noise or options.jpeg:
+        flags.append("small versions are made without the --blur, --noise and --jpeg of training: pairs can have them")
+    seconds = time.perf_counter() - began
+    step = None if run is None else run.step
+    count = len(found.rows)
+    shown = str(run.path) if run else subject
+    return Evaluation(found.scores, count, count, shown, source, step, flags, seconds, count / seconds, found.rows)
+
+
+def _left_out(problems: Sequence[Problem], source: str, most: int = 3) -> str:
+    """What is not used, the first few by name, in one line."""
     more = f"; and {len(problems) - most} more" if len(problems) > most else ""
-    return "; ".join(map(str, problems[:most])) + more
+    return f"{len(problems)} of {source} are left out: {'; '.join(map(str, problems[:most]))}{more}"
 
 
 def reference_features(
@@ -244,8 +308,9 @@ def describe(real: Choice) -> dict[str, Any]:
 def picture_protocol(real: Choice, options: DataOptions) -> dict[str, Any]:
     """What a protocol says about how pictures came to their size, before the feature network resizes them."""
     side, channels = real.data.images.shape[2:]
+    filtered = {} if options.fit == "tiles" else {"filter": "antialiased Lanczos"}
     cut = {} if side == real.size else {"cut": f"middle of {side} pixels"}
-    return {"size": real.size, "channels": channels, "fit": options.fit, "filter": "antialiased Lanczos", **cut}
+    return {"size": real.size, "channels": channels, "fit": options.fit, **filtered, **cut}
 
 
 def first_side(spec: str, options: DataOptions, wanted: int) -> int:

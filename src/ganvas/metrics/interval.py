@@ -130,6 +130,38 @@ def bootstrap(
     return Interval(value, float(low), float(high), n)
 
 
+def crossed_bootstrap(
+    values: NDArray[np.float64], confidence: float = 0.95, *, resamples: int = 2000, seed: int = 0
+) -> Interval:
+    """Percentile interval for the mean of what raters said of pictures: the pigeonhole bootstrap (Owen 2007).
+
+    Raters and pictures are both drawn anew with replacement, each rater with all that he said and each picture with all
+    that was said of it: other raters and other pictures of the same kinds might lead as far. Answers of one rater are
+    alike and so are those on one picture, and taken for independent they would promise too much.
+
+    Args:
+        values: (raters, pictures), NaN where a rater said nothing.
+        confidence: Share of resampled sets whose mean lies within.
+        resamples: How many there are.
+        seed: Of the draws.
+
+    Raises:
+        UserError: As `interval` does.
+    """
+    there = ~np.isnan(values)
+    known = _checked(values[there].tolist(), confidence)
+    mean, n = float(known.mean()), len(known)
+    if n == 1 or not _variance(known):
+        return Interval(mean, None, None, n)
+    random = np.random.default_rng(seed)
+    raters, pictures = (random.multinomial(of, np.full(of, 1 / of), size=resamples) for of in values.shape)
+    sums, counts = (((raters @ of) * pictures).sum(1) for of in (np.where(there, values, 0.0), there.astype(float)))
+    # Draws of raters that said nothing of any picture drawn have no mean.
+    means = sums[counts > 0] / counts[counts > 0]
+    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(mean, float(low), float(high), n)
+
+
 def _around(mean: float, variance: float, freedom: float, confidence: float, n: int) -> Interval:
     """The interval around a mean that has this variance."""
     if not freedom or not variance:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganvas.data import Prepared, Sides
+from ganvas.data.reduced import Reduced
+from ganvas.data.resizing import as_stored, reduce
 from ganvas.data.sampler import to_float
 from ganvas.engine.distributed import Ranks
 from ganvas.engine.seeding import seed_for
@@ -46,6 +48,8 @@ class Choice:
         size: Side in pixels. Larger pictures, prepared so to be cut at random in training, are cut in the middle.
         sources: Of data with two sides, pictures of the other side, which are translated into this one.
         paired: Whether source i belongs to picture i.
+        scale: How many times as high and wide as its source a picture is. Where there are no `sources` they are then
+            the small versions of the pictures.
     """
 
     data: Prepared
@@ -53,6 +57,7 @@ class Choice:
     size: int
     sources: Choice | None = None
     paired: bool = False
+    scale: int = 1
 
     @classmethod
     def draw(cls, data: Prepared, n: int | None, seed: int, size: int) -> Choice:
@@ -85,15 +90,21 @@ class Choice:
             for use, rows in (("scored pictures", targets), ("translated pictures", sources))
         )
         order = order[:n]
-        given = cls(first, sources[order if sides.paired else others], size)
-        return cls(second, targets[order], size, given, sides.paired)
+        given = cls(first, sources[order if sides.paired else others], size // sides.scale)
+        return cls(second, targets[order], size, given, sides.paired, sides.scale)
+
+    @classmethod
+    def of_photos(cls, photos: Reduced, n: int | None, seed: int, size: int) -> Choice:
+        """Draws `n` photos, as `draw` does, with their small versions as sources."""
+        return replace(cls.draw(photos.photos, n, seed, size), paired=True, scale=photos.scale)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __call__(self, numbers: Sequence[int]) -> UInt8[Tensor, "B H W C"]:
         """The pictures with these numbers."""
-        start = (self.data.images.shape[1] - self.size) // 2
+        # So that the middle of a source, whose sides may be odd, is the same part of it.
+        start = (self.data.images.shape[1] - self.size) // 2 // self.scale * self.scale
         middle = slice(start, start + self.size)
         return torch.from_numpy(np.ascontiguousarray(self.data.images[self.rows[list(numbers)]][:, middle, middle]))
 
@@ -101,6 +112,9 @@ class Choice:
         """What is known about these pictures, to draw samples of the same; numbers past the last start again."""
         if self.sources is not None:
             return {"source": to_float(self.sources([number % len(self.sources) for number in numbers]))}
+        if self.scale > 1:
+            photos = to_float(self([number % len(self) for number in numbers]))
+            return {"source": as_stored(reduce(photos, self.scale))}
         if self.data.labels is None:
             return {}
         return {"label": torch.from_numpy(self.data.labels[self.rows[np.array(numbers) % len(self)]])}

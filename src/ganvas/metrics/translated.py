@@ -115,14 +115,14 @@ def _of_rows(sets: Sets, values: NDArray[np.float64]) -> dict[str, Score]:
         scores |= _mean(sets, "ssim", ssims, lower=False, estimator=estimator, **plain)
     of_the_data = float(theirs.mean())
     if of_the_data > 0:
-        found = bootstrap(values[:, 3:], _ratio)
+        found = bootstrap(values[:, 3:], ratio)
         estimator = "mean squared gradient over that of the true pictures; best at 1"
         more = plain | {"estimator": estimator, "of_the_data": of_the_data, "n": len(values)}
-        scores["sharpness_ratio"] = sets.score(found.mean, lower=False, interval=_ends(found), **more)
+        scores["sharpness_ratio"] = sets.score(found.mean, lower=False, interval=ends(found), **more)
     return scores
 
 
-def _ratio(means: NDArray[np.float64]) -> NDArray[np.float64]:
+def ratio(means: NDArray[np.float64]) -> NDArray[np.float64]:
     """Of two means; infinite over zero."""
     with np.errstate(divide="ignore"):
         return means[:, 0] / means[:, 1]
@@ -158,10 +158,10 @@ def _mean(sets: Sets, name: str, values: Float[Tensor, " N"], *, lower: bool, **
     """The mean over pictures, with its standard error and bootstrap interval."""
     found = bootstrap(values.double().numpy()[:, None])
     error = float(values.std() / len(values) ** 0.5) if len(values) > 1 else None
-    return {name: sets.score(found.mean, error, lower=lower, interval=_ends(found), n=len(values), **more)}
+    return {name: sets.score(found.mean, error, lower=lower, interval=ends(found), n=len(values), **more)}
 
 
-def _ends(found: Interval) -> tuple[float, float] | None:
+def ends(found: Interval) -> tuple[float, float] | None:
     """The interval's, where there is one."""
     if found.low is None or found.high is None or not np.isfinite(found.high):
         return None

@@ -5,6 +5,8 @@ Pictures are float (B, C, H, W) in [-1, 1]; everything is computed in float64. `
 
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import dataclass
 
 import torch
@@ -24,6 +26,8 @@ MOST_PSNR = 100.0
 """Decibels of equal pictures, which have no PSNR, and of those that differ by less."""
 LUMA = (65.481 / 255, 128.553 / 255, 24.966 / 255)
 """Weights of red, green and blue in the Y of ITU-R BT.601, from 16 to 235 of 255."""
+BLOCK = 64
+"""Places a side that SSIM is computed at together, which bounds memory; of 64, 128, 256 and 512 the fastest."""
 
 
 def l1(output: Float[Tensor, "B C H W"], truth: Float[Tensor, "B C H W"]) -> Float64[Tensor, " B"]:
@@ -79,12 +83,12 @@ def ssim(
     ours, theirs = _prepared(output, truth, luma, border)
     if min(ours.shape[2:]) < WINDOW:
         raise UserError(f"SSIM needs pictures of {WINDOW} pixels or more, not {ours.shape[3]} x {ours.shape[2]}")
-    maps = torch.stack([ours, theirs, ours.square(), theirs.square(), ours * theirs])
-    a, b, aa, bb, ab = _blurred(maps)
-    c1, c2 = K1**2, K2**2
-    quotient = (2 * a * b + c1) * (2 * (ab - a * b) + c2)
-    quotient /= (a.square() + b.square() + c1) * (aa - a.square() + bb - b.square() + c2)
-    return quotient.mean((1, 2, 3))
+    places = [length - WINDOW + 1 for length in ours.shape[2:]]
+    total = torch.zeros(len(ours), dtype=torch.float64, device=ours.device)
+    for top, left in itertools.product(*(range(0, length, BLOCK) for length in places)):
+        block = (..., slice(top, top + BLOCK + WINDOW - 1), slice(left, left + BLOCK + WINDOW - 1))
+        total += _similarity(ours[block], theirs[block]).sum((1, 2, 3))
+    return total / (ours.shape[1] * math.prod(places))
 
 
 def feature_distance(output: Float[Tensor, "B D"], truth: Float[Tensor, "M E"]) -> Float64[Tensor, " B"]:
@@ -125,6 +129,19 @@ def sharpness(images: Float[Tensor, "B C H W"]) -> Float64[Tensor, " B"]:
     down = pixels[..., 1:, :-1] - pixels[..., :-1, :-1]
     across = pixels[..., :-1, 1:] - pixels[..., :-1, :-1]
     return (down.square() + across.square()).mean((1, 2, 3))
+
+
+def laplacian_variance(images: Float[Tensor, "B C H W"]) -> Float64[Tensor, " B"]:
+    """Variance of the Laplacian of Y, in gray levels (of 255) squared: sharpness without a truth to compare with.
+
+    Four neighbours less four times the pixel, where all of them are there. Noise raises it as edges do.
+
+    Args:
+        images: In [-1, 1], of 3 pixels or more; of RGB pictures Y of BT.601, of gray ones the gray.
+    """
+    gray = 255 * _pixels(images, luma=images.shape[1] == 3)
+    around = gray[..., :-2, 1:-1] + gray[..., 2:, 1:-1] + gray[..., 1:-1, :-2] + gray[..., 1:-1, 2:]
+    return (around - 4 * gray[..., 1:-1, 1:-1]).flatten(1).var(1, correction=0)
 
 
 @dataclass(frozen=True)
@@ -190,14 +207,27 @@ def _prepared(output: Tensor, truth: Tensor, luma: bool = False, border: int = 0
     if luma and channels != 3:
         raise UserError(f"Y is made of red, green and blue, and these pictures have {channels} channels")
     inside = (..., slice(border, height - border), slice(border, width - border))
-    both = []
-    for images in (output, truth):
-        pixels = (images[inside].double() + 1) / 2
-        if luma:
-            weights = torch.tensor(LUMA, dtype=torch.float64, device=pixels.device)
-            pixels = torch.einsum("bchw,c->bhw", pixels, weights)[:, None] + 16 / 255
-        both.append(pixels)
-    return both[0], both[1]
+    return _pixels(output[inside], luma), _pixels(truth[inside], luma)
+
+
+def _pixels(images: Float[Tensor, "B C H W"], luma: bool) -> Float64[Tensor, "B D H W"]:
+    """In [0, 1]; of RGB pictures Y alone, with `luma`."""
+    pixels = (images.double() + 1) / 2
+    if not luma:
+        return pixels
+    weights = torch.tensor(LUMA, dtype=torch.float64, device=pixels.device)
+    return torch.einsum("bchw,c->bhw", pixels, weights)[:, None] + 16 / 255
+
+
+def _similarity(
+    ours: Float64[Tensor, "B C H W"], theirs: Float64[Tensor, "B C H W"]
+) -> Float64[Tensor, "B C H-10 W-10"]:
+    """SSIM at each place that the window fits in."""
+    a, b, aa, bb, ab = _blurred(torch.stack([ours, theirs, ours.square(), theirs.square(), ours * theirs]))
+    c1, c2 = K1**2, K2**2
+    quotient = (2 * a * b + c1) * (2 * (ab - a * b) + c2)
+    quotient /= (a.square() + b.square() + c1) * (aa - a.square() + bb - b.square() + c2)
+    return quotient
 
 
 def _blurred(maps: Float64[Tensor, "M B C H W"]) -> Float64[Tensor, "M B C H-10 W-10"]:

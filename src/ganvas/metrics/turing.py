@@ -12,10 +12,6 @@ right at least so often by guessing; two-sided it is 0.297.
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +29,7 @@ from ganvas.data.source import Progress, printable
 from ganvas.engine.folder import ganvas_version, to_text
 from ganvas.engine.training import Device
 from ganvas.errors import UserError
+from ganvas.metrics.answers import read_answers, read_key, sha256_of
 from ganvas.metrics.evaluate import first_side
 from ganvas.metrics.pictures import Choice
 from ganvas.run import Run, Which
@@ -260,7 +257,7 @@ def prepare(
             kind, name, pixels = pictures[place]
             path = folder / "pictures" / f"{number:0{digits}}.png"
             save_png(path, pixels)  # without the texts that other pictures carry: they would tell
-            key[path.name] = {"is": kind, "from": name, "sha256": _sha256(path)}
+            key[path.name] = {"is": kind, "from": name, "sha256": sha256_of(path)}
         facts = {"ganvas": ganvas_version(), REAL: str(real), GENERATED: about, "seed": seed, "size": side}
         (folder / "key.json").write_bytes(to_text(facts | {"licence": rights, "pictures": key}))
         (folder / "answers.csv").write_text("".join([",".join(HEADER) + "\n", *(f"{name},\n" for name in key)]))
@@ -282,7 +279,7 @@ def score(folder: str | Path, answers: Sequence[str | Path] = ()) -> Outcome:
         UserError: Something is missing, has changed, or is no answer; the message names the row.
     """
     folder = Path(folder).expanduser()
-    key = _key(folder)
+    key = {name: of["is"] for name, of in read_key(folder, "test", ("is",))["pictures"].items()}
     subjects = [_subject(Path(path).expanduser(), key) for path in answers or [folder / "answers.csv"]]
     if not any(subject.confusion.n for subject in subjects):
         raise UserError(f"nothing is answered in {subjects[0].name}: write {REAL} or {GENERATED} beside the pictures")
@@ -348,55 +345,16 @@ def _to_side(pictures: UInt8[np.ndarray, "n H W C"], side: int) -> UInt8[np.ndar
     return np.stack([to_square(image, side, channels, "stretch", (0, 0, 0)) for image in images])
 
 
-def _key(folder: Path) -> dict[str, str]:
-    """Which picture is which, if they are still the same."""
-    path = folder / "key.json"
-    try:
-        pictures = json.loads(path.read_text(encoding="utf-8"))["pictures"]
-        key = {name: (of["is"], of["sha256"]) for name, of in pictures.items()}
-    except FileNotFoundError:
-        raise UserError(f"{printable(str(folder))} holds no test: it has no key.json") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{printable(str(path))} is not the key.json of a test ({error})") from None
-    for name, (_, sha256) in key.items():
-        picture = folder / "pictures" / name
-        if picture.is_file() and _sha256(picture) != sha256:
-            raise UserError(f"{printable(str(picture))} is not the picture that key.json speaks of: make the test anew")
-    return {name: kind for name, (kind, _) in key.items()}
-
-
 def _subject(path: Path, key: Mapping[str, str]) -> Subject:
     """One person's file.
 
     Raises:
         UserError: It cannot be read, or a row of it is no answer.
     """
-    shown = printable(str(path))
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {shown}: {getattr(error, 'strerror', None) or error}") from None
-    # Spreadsheets of some languages put semicolons between fields.
-    head = text.partition("\n")[0]
-    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=";" if ";" in head else ",", skipinitialspace=True)
-    if not set(HEADER) <= set(rows.fieldnames or ()):
-        raise UserError(f"the first line of {shown} is not {','.join(HEADER)}")
     answers: dict[str, str] = {}
-    seen: set[str] = set()
-    for row in rows:
-        name, said = ((row[column] or "").strip() for column in HEADER)
-        place = f"{shown} line {rows.line_num}"
-        if name not in key:
-            raise UserError(f"{place}: there is no picture {name!r}")
-        if name in seen:
-            raise UserError(f"{place}: {name} is there a second time")
-        seen.add(name)
+    for place, name, said in read_answers(path, HEADER, key):
         if said and said.lower() not in (REAL, GENERATED):
             raise UserError(f"{place}: {said!r} is no answer, give {REAL} or {GENERATED}, or nothing")
         if said:
             answers[name] = said.lower()
-    return Subject(shown, judge(key, answers), tuple(name for name in key if name not in answers))
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return Subject(printable(str(path)), judge(key, answers), tuple(name for name in key if name not in answers))

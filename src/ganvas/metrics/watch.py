@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from ganvas.data import DataOptions, Prepared, Sides
+from ganvas.data.reduced import Reduced
 from ganvas.engine.distributed import Ranks
 from ganvas.engine.system import System
 from ganvas.engine.training import Training
@@ -15,6 +16,7 @@ from ganvas.metrics import networks
 from ganvas.metrics.compute import check_names, compute
 from ganvas.metrics.evaluate import describe, picture_protocol, reference_features
 from ganvas.metrics.networks import Features
+from ganvas.metrics.photos import SMALL
 from ganvas.metrics.pictures import CHUNK, Choice, check_channels, drawn, features_of
 from ganvas.metrics.score import Sets
 from ganvas.nn.weights import weight_scope
@@ -27,12 +29,13 @@ class Watch:
     """
 
     def __init__(
-        self, prepared: Prepared | Sides, size: int, options: DataOptions, training: Training, ranks: Ranks
+        self, prepared: Prepared | Sides | Reduced, size: int, options: DataOptions, training: Training, ranks: Ranks
     ) -> None:
         """Loads the feature network.
 
         Args:
-            prepared: The data; of two sides the sources of its pictures are translated.
+            prepared: The data; of two sides the sources of its pictures are translated, of photos the small versions
+                of their middles.
             size: Side of the system's pictures, in pixels.
             options: How it was read, and where its features may be kept.
             training: What is to be scored, and how.
@@ -46,6 +49,8 @@ class Watch:
         most = training.score_samples
         if isinstance(prepared, Sides):
             self.real = Choice.of_sides(prepared, most, 0, size)
+        elif isinstance(prepared, Reduced):
+            self.real = Choice.of_photos(prepared, most, 0, size)
         else:
             self.real = Choice.draw(prepared, most, 0, size)
         check_channels(self.real)
@@ -85,7 +90,11 @@ class Watch:
         pictures = drawn(system, self.real.conditions, 0, None, autocast)
         with weight_scope():  # the weights do not change between chunks
             ours = features_of(self.network, pictures, n, self.ranks)
-        sources = {} if self.real.sources is None else {"translated": describe(self.real.sources)}
+        sources: dict[str, Any] = {}
+        if self.real.sources is not None:
+            sources = {"translated": describe(self.real.sources)}
+        elif self.real.scale > 1:
+            sources = {"small": SMALL.format(scale=self.real.scale)}
         protocol = {
             "samples": {"n": n, "seed": 0, "truncation": None, **sources, **about},
             "reference": describe(self.real),

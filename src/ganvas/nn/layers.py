@@ -6,8 +6,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganvas.nn.folding import fold_down, fold_up, upsample_nearest
+from ganvas.nn.folding import fold_down, fold_shuffled, fold_up, upsample_nearest
 from ganvas.nn.weights import SpectralNorm, effective_weight, is_reference
+
+FEW = 4
+"""Outputs of a convolution that fill so little of a processor's vector that folding a pixel shuffle into it pays."""
 
 
 class Conv2d(nn.Conv2d):
@@ -48,6 +51,14 @@ class Conv2d(nn.Conv2d):
             return F.avg_pool2d(self(x), 2)
         kernel = effective_weight(self, self.weight, self.norm, fold_down)
         return F.conv2d(x, kernel, self.bias, stride=2, padding=1)
+
+    def shuffled(self, x: Float[Tensor, "B R H W"], factor: int) -> Float[Tensor, "B O {factor}*H {factor}*W"]:
+        """A pixel shuffle by `factor`, then the convolution; folded where it has few outputs."""
+        if self.out_channels > FEW or is_reference():
+            return self(F.pixel_shuffle(x, factor))
+        kernel = effective_weight(self, self.weight, self.norm, fold_shuffled(factor))
+        bias = None if self.bias is None else self.bias.repeat_interleave(factor**2)
+        return F.pixel_shuffle(F.conv2d(x, kernel, bias, padding=kernel.shape[2] // 2), factor)
 
 
 def _worth_folding(conv: Conv2d, pixels: int) -> bool:

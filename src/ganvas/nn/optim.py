@@ -77,6 +77,8 @@ class Adams:
     """Step from which both rates fall linearly, if `decay_steps` is not 0."""
     decay_steps: NonNegativeInt = 0
     """Steps that the rates take to fall to 0; 0: they stay as they are."""
+    drop_at: NonNegativeInt = 0
+    """Step from which both rates are a tenth of what they were; 0: never."""
 
     def optimizers(self, generator: nn.Module, discriminator: nn.Module) -> dict[str, Optimizer]:
         """One for each network that has anything to learn, each in one fused kernel."""
@@ -91,9 +93,11 @@ class Adams:
 
     def schedule(self, step: int, optimizers: Mapping[str, Optimizer]) -> None:
         """Sets both rates for a step, counted from 0."""
-        if not self.decay_steps:
+        if not self.decay_steps and not self.drop_at:
             return
-        left = 1 - min(1.0, max(0, step - self.decay_from) / self.decay_steps)
+        left = 1 - min(1.0, max(0, step - self.decay_from) / self.decay_steps) if self.decay_steps else 1.0
+        if self.drop_at and step >= self.drop_at:
+            left *= 0.1
         rates = {"discriminator": self.discriminator_rate, "generator": self.generator_rate}
         for name, optimizer in optimizers.items():
             for group in optimizer.param_groups:

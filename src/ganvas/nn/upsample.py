@@ -1,9 +1,10 @@
-"""Doubling the resolution with learnt weights, in the three ways that papers disagree about."""
+"""Raising the resolution with learnt weights, in the three ways that papers disagree about."""
 
 from __future__ import annotations
 
 from typing import Literal
 
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -14,44 +15,54 @@ Upsampling = Literal["transposed", "resize", "subpixel"]
 
 
 class ResizeConv(nn.Module):
-    """Nearest-neighbour doubling, then a 3x3 convolution (Odena et al. 2016), in one operation where that is faster.
+    """Nearest-neighbour enlargement, then a 3x3 convolution (Odena et al. 2016), doubling in one where that is faster.
 
     Args:
         inputs: Channels in.
         outputs: Channels out.
+        factor: By how much height and width grow.
         bias: Add a bias to every output channel.
     """
 
-    def __init__(self, inputs: int, outputs: int, *, bias: bool = True) -> None:
+    def __init__(self, inputs: int, outputs: int, factor: int = 2, *, bias: bool = True) -> None:
         super().__init__()
+        self.factor = factor
         self.convolution = Conv2d(inputs, outputs, bias=bias)
 
-    def forward(self, x: Float[Tensor, "B I H W"]) -> Float[Tensor, "B O 2*H 2*W"]:
-        """Twice the resolution."""
-        return self.convolution.upsampled(x)
+    def forward(self, x: Float[Tensor, "B I H W"]) -> Float[Tensor, "B O {self.factor}*H {self.factor}*W"]:
+        """A higher resolution."""
+        if self.factor == 2:
+            return self.convolution.upsampled(x)
+        return self.convolution(F.interpolate(x, scale_factor=self.factor))
 
 
-def upsample(method: Upsampling, inputs: int, outputs: int, kernel: int = 4, *, bias: bool = False) -> nn.Module:
-    """A layer from (B, inputs, H, W) to (B, outputs, 2 H, 2 W).
+def upsample(
+    method: Upsampling, inputs: int, outputs: int, kernel: int = 0, *, factor: int = 2, bias: bool = False
+) -> nn.Module:
+    """A layer from (B, inputs, H, W) to (B, outputs, factor H, factor W).
 
-    A kernel of `transposed` that two does not divide covers its outputs unevenly, a checkerboard (Odena et al. 2016).
+    A kernel of `transposed` that the factor does not divide covers its outputs unevenly, a checkerboard (Odena et al.
+    2016).
 
     Args:
-        method: `transposed`: a transposed convolution of stride 2 with `kernel`. `resize`: nearest-neighbour
-            doubling and a 3x3 convolution. `subpixel`: a 3x3 convolution to four times the channels and a pixel
-            shuffle (Shi et al. 2016, arXiv 1609.05158), whose weights start as those of `resize` (ICNR).
+        method: `transposed`: a transposed convolution with `kernel` and the factor as its stride. `resize`:
+            nearest-neighbour enlargement and a 3x3 convolution. `subpixel`: a 3x3 convolution to the factor squared
+            times the channels and a pixel shuffle (Shi et al. 2016, arXiv 1609.05158), whose weights start as those of
+            `resize` (ICNR).
         inputs: Channels in.
         outputs: Channels out.
-        kernel: Side of the transposed convolution's kernel, pixels, from 2.
+        kernel: Side of the transposed convolution's kernel, pixels, from the factor up; 0 is twice the factor.
+        factor: By how much height and width grow, 2 or more.
         bias: Add a bias to every output channel.
     """
     if method == "transposed":
-        padding = (kernel - 1) // 2
+        kernel = kernel or 2 * factor
+        padding = (kernel - factor + 1) // 2
         return nn.ConvTranspose2d(
-            inputs, outputs, kernel, 2, padding, output_padding=2 * padding + 2 - kernel, bias=bias
+            inputs, outputs, kernel, factor, padding, output_padding=2 * padding + factor - kernel, bias=bias
         )
     if method == "resize":
-        return ResizeConv(inputs, outputs, bias=bias)
-    convolution = Conv2d(inputs, 4 * outputs, bias=bias)
-    icnr_(convolution)
-    return nn.Sequential(convolution, nn.PixelShuffle(2))
+        return ResizeConv(inputs, outputs, factor, bias=bias)
+    convolution = Conv2d(inputs, factor**2 * outputs, bias=bias)
+    icnr_(convolution, factor)
+    return nn.Sequential(convolution, nn.PixelShuffle(factor))

@@ -24,6 +24,8 @@ from ganvas.study.plan import StudyRun, flags
 
 KEYS = ("system", "preset", "data", "seeds", "settings", "evaluate", "variants")
 OF_A_VARIANT = ("system", "preset", "data")
+START = "init_from"
+"""Key of a variant whose runs start from those of another one, seed by seed."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Variant:
         data: The pictures.
         chosen: The preset with the study's and the variant's own settings.
         changed: Names of those settings.
+        init_from: The variant whose weights its runs start from, that of the same seed.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Variant:
     data: str
     chosen: Preset
     changed: tuple[str, ...]
+    init_from: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ class Study:
                 chosen=override(variant.chosen, {"seed": seed}),
                 changed=(*variant.changed, "seed"),
                 evaluate=self.evaluate,
+                init_from=variant.init_from and str(folder.absolute() / variant.init_from / f"seed-{seed}"),
             )
             for seed in self.seeds
             for variant in self.variants
@@ -128,6 +133,7 @@ def _study(path: Path, content: dict[str, Any]) -> Study:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", name):
             raise UserError(f"variants.{name}: name variants with letters, digits and . _ + - only")
         variants.append(_variant(name, content, _table(tables, name, f"variants.{name}")))
+    _check_starts(variants)
     return Study(path, _seeds(content), tuple(variants), _evaluate(content, variants))
 
 
@@ -147,7 +153,8 @@ def _variant(name: str, content: dict[str, Any], own: dict[str, Any]) -> Variant
             raise UserError(f"{place}: it is a text in quotes, not {value!r}")
         source[key] = value
     shared = _table(content, "settings")
-    own = {key: value for key, value in own.items() if key not in OF_A_VARIANT}
+    start = own.get(START)
+    own = {key: value for key, value in own.items() if key not in (*OF_A_VARIANT, START)}
     try:
         chosen = systems.find_preset(source["system"], source["preset"])
     except UserError as error:
@@ -165,7 +172,22 @@ def _variant(name: str, content: dict[str, Any], own: dict[str, Any]) -> Variant
         Ranks().cut(chosen.training.batch, chosen.training.micro_batch)
     except UserError as error:
         raise UserError(f"variants.{name}: {error}") from error
-    return Variant(name, **source, chosen=chosen, changed=tuple({**shared, **own}))
+    return Variant(name, **source, chosen=chosen, changed=tuple({**shared, **own}), init_from=start)
+
+
+def _check_starts(variants: Sequence[Variant]) -> None:
+    """Makes sure that runs start from those of variants that are there and start from nothing themselves.
+
+    Raises:
+        UserError: If not.
+    """
+    first = [variant.name for variant in variants if variant.init_from is None]
+    for variant in variants:
+        if variant.init_from is not None and variant.init_from not in first:
+            raise UserError(
+                f"variants.{variant.name}.{START}: it names a variant that starts from no other itself, not "
+                f"{variant.init_from!r}{systems.nearest(str(variant.init_from), first)}"
+            )
 
 
 def _evaluate(content: dict[str, Any], variants: Sequence[Variant]) -> dict[str, Any] | None:

@@ -39,6 +39,7 @@ class StudyRun:
         chosen: All its settings.
         changed: Names of the settings that are not left to the preset.
         evaluate: Options of `ganvas evaluate`, None if it is not scored.
+        init_from: The run of the study whose weights it starts from, absolute; None for none.
     """
 
     name: str
@@ -51,6 +52,7 @@ class StudyRun:
     chosen: Preset
     changed: tuple[str, ...]
     evaluate: dict[str, Any] | None = None
+    init_from: str | None = None
 
     @property
     def log(self) -> Path:
@@ -122,6 +124,7 @@ class StudyRun:
         values = flat(self.chosen)
         return [
             *("train", self.system, self.preset, f"--data={self.data}", f"--out={self.path}"),
+            *([f"--init-from={self.init_from}"] if self.init_from else []),
             *flags({name: values[name] for name in self.changed}),
         ]
 
@@ -139,7 +142,7 @@ class StudyRun:
             RunFolder(self.path).refuse_used()
             return
         there = Run(self.path, "cpu").settings
-        wanted: dict[str, Any] = {"system": self.system, "preset": self.preset, "init-from": None}
+        wanted: dict[str, Any] = {"system": self.system, "preset": self.preset, "init-from": self.init_from}
         found: dict[str, Any] = {"system": there.system, "preset": there.preset, "init-from": there.init_from}
         wanted["data"], found["data"] = self.data, there.source
         wanted |= flat(self.chosen)

@@ -89,7 +89,11 @@ def run_study(
         run.refuse_other_settings()
     todo = [run for run in runs if not run.finished]
     print(f"{study.name}: {len(runs)} runs, {len(runs) - len(todo)} done", flush=True)
-    outcomes = _here(todo, parallel) if executor is None else _elsewhere(todo, executor)
+    outcomes: list[Outcome] = []
+    # Those that others start from first.
+    for wave in ([run for run in todo if not run.init_from], [run for run in todo if run.init_from]):
+        if not any(outcome.status == "stopped" for outcome in outcomes):
+            outcomes += _here(wave, parallel) if executor is None else _elsewhere(wave, executor)
     if any(outcome.status == "stopped" for outcome in outcomes):
         return StudyResult(outcomes)
     record = compare(study, runs, outcomes)
@@ -117,6 +121,8 @@ def _here(todo: list[StudyRun], parallel: int) -> list[Outcome]:
 
 def _elsewhere(todo: list[StudyRun], executor: Executor) -> list[Outcome]:
     """Runs as jobs of an executor; one that breaks down there is a run that failed."""
+    if not todo:
+        return []
     futures = [executor.submit(make, run) for run in todo]
     print(f"{len(futures)} jobs handed over; waiting for them", flush=True)
     outcomes = []

@@ -14,6 +14,7 @@ from ganvas.data.metadata import METADATA
 from ganvas.data.source import Item, Source, printable
 from ganvas.engine.files import write_atomically
 from ganvas.errors import UserError
+from ganvas.translation.writing import EXTENSIONS
 
 
 def output_names(items: Sequence[Item], extension: str) -> list[str]:
@@ -61,6 +62,28 @@ def refuse_place(given: str | Path, out: Path, one: bool) -> None:
         raise UserError(f"{shown} is what is read itself: write elsewhere")
     if place.is_dir() and out.resolve().is_relative_to(place.resolve()):
         raise UserError(f"{shown} is inside of what is read: write elsewhere")
+
+
+def compare_paths(place: Path, given: str | Path, paths: Sequence[Path], names: Sequence[str]) -> list[Path]:
+    """For each picture the PNG file that shows it before and after.
+
+    Args:
+        place: A `.png` file for a single picture, else a folder.
+        given: What is read.
+        paths: For each picture the file that it is written to.
+        names: Their names within the folder that is written to; of a single picture its file's name.
+
+    Raises:
+        UserError: They would lie among what is read, or in the place of what is written.
+    """
+    one = len(paths) == 1 and place.suffix.lower() == ".png" and not place.is_dir()
+    if not one and place.suffix.lower() in EXTENSIONS and not place.is_dir():
+        raise UserError(f"{printable(str(place))}: --compare takes a .png file for one picture, or a folder")
+    found = [place] if one else [place / PurePosixPath(name).with_suffix(".png") for name in names]
+    refuse_place(given, place, one)
+    if {path.resolve() for path in found} & {path.resolve() for path in paths}:
+        raise UserError("--compare and the pictures themselves would be written to the same files: name another place")
+    return found
 
 
 def make_writable(out: Path, one: bool) -> None:

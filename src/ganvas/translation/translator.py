@@ -49,7 +49,7 @@ def mirrored(length: int, whole: int) -> Int64[Tensor, " whole"]:
 
 @dataclass(frozen=True)
 class Translator:
-    """Turns pictures of any size into others of the same size.
+    """Turns pictures of any size into others of the same size, or of a whole multiple of it.
 
     Attributes:
         system: With the weights to use, in eval mode.
@@ -72,11 +72,16 @@ class Translator:
         """What heights and widths inside are multiples of, pixels."""
         return self.system.multiple
 
+    @property
+    def scale(self) -> int:
+        """How many times as high and wide what comes out is."""
+        return self.system.scale
+
     def padded(self, length: int) -> int:
         """The next multiple, pixels."""
         return -(-length // self.multiple) * self.multiple
 
-    def __call__(self, pictures: Float[Tensor, "B C H W"], seeds: Sequence[int]) -> Float[Tensor, "B D H W"]:
+    def __call__(self, pictures: Float[Tensor, "B C H W"], seeds: Sequence[int]) -> Float[Tensor, "B D H2 W2"]:
         """Translates a batch at once.
 
         Args:
@@ -84,7 +89,7 @@ class Translator:
             seeds: One integer a picture.
 
         Returns:
-            In [-1, 1], float32, on the CPU.
+            About in [-1, 1], float32, on the CPU, `scale` times as high and wide.
 
         Raises:
             UserError: It gives numbers that are not finite, or there is not memory enough on the device.
@@ -104,5 +109,5 @@ class Translator:
             ) from error
         if not torch.isfinite(found).all():
             raise UserError("the translation holds numbers that are not finite: this run has diverged")
-        top, left = (tall - height) // 2, (wide - width) // 2
-        return found[:, :, top : top + height, left : left + width]
+        top, left = self.scale * ((tall - height) // 2), self.scale * ((wide - width) // 2)
+        return found[:, :, top : top + self.scale * height, left : left + self.scale * width]

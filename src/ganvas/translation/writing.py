@@ -6,10 +6,10 @@ import copy
 import io
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import UInt8, UInt16
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -56,12 +56,23 @@ def format_of(name: str, asked: Format | None, channels: int) -> str:
     return found
 
 
-def encode(pixels: UInt8[np.ndarray, "H W C"], read: Read, kind: str, quality: int, about: Mapping[str, str]) -> bytes:
+MOST = 2**29
+"""Pixels of a picture to be written: with a picture of so many, its copy in Pillow and its file a few GiB are in use."""
+
+
+def encode(
+    pixels: UInt8[np.ndarray, "H W C"] | UInt16[np.ndarray, "H W C"],
+    read: Read,
+    kind: str,
+    quality: int,
+    about: Mapping[str, str],
+) -> bytes:
     """A file.
 
     Args:
-        pixels: What it shows.
-        read: What it was made from: its transparency, EXIF and PNG texts are kept as far as the format can.
+        pixels: What it shows; 16 bits are of gray ones, and become 8 where the format has no more.
+        read: What it was made from: its transparency, EXIF, PNG texts, colour profile and pixels an inch are kept as
+            far as the format can.
         kind: One of `EXTENSIONS`.
         quality: Of JPEG and WebP, 1 to 100.
         about: `Software`, `Source` and `Copyright`, which say where it comes from; they take the place of what `read`
@@ -74,16 +85,21 @@ def encode(pixels: UInt8[np.ndarray, "H W C"], read: Read, kind: str, quality: i
     if kind == "npy":
         np.save(file, pixels)
         return file.getvalue()
-    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels, MODES[pixels.shape[2]])
+    if pixels.dtype == np.uint16 and kind not in ("png", "tiff"):
+        pixels = ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
     if read.alpha is not None and kind != "jpg":
         image.putalpha(Image.fromarray(read.alpha))
+    more: dict[str, Any] = {"icc_profile": read.profile} if read.profile else {}
+    if read.dpi and kind != "webp":
+        more["dpi"] = read.dpi
     texts = {**read.texts, **about, "Copyright": _both(read.texts.get("Copyright"), about.get("Copyright"))}
     if kind == "png":
         info = PngInfo()
         for name, text in texts.items():
             if text:
                 info.add_itxt(name, text)
-        image.save(file, "PNG", pnginfo=info, exif=read.exif or b"")
+        image.save(file, "PNG", pnginfo=info, exif=read.exif or b"", **more)
         return file.getvalue()
     exif = copy.deepcopy(read.exif) or Image.Exif()
     exif[ExifTags.Base.Software] = about["Software"].encode()
@@ -91,11 +107,11 @@ def encode(pixels: UInt8[np.ndarray, "H W C"], read: Read, kind: str, quality: i
     if rights := _both(exif.get(ExifTags.Base.Copyright), texts["Copyright"]):
         exif[ExifTags.Base.Copyright] = rights.encode()
     if kind == "jpg":
-        image.save(file, "JPEG", quality=quality, exif=exif)
+        image.save(file, "JPEG", quality=quality, exif=exif, **more)
     elif kind == "webp":
-        image.save(file, "WEBP", quality=quality, exif=exif)
+        image.save(file, "WEBP", quality=quality, exif=exif, **more)
     else:
-        image.save(file, "TIFF", compression="tiff_deflate", exif=exif)
+        image.save(file, "TIFF", compression="tiff_deflate", exif=exif, **more)
     return file.getvalue()
 
 

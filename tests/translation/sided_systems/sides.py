@@ -33,20 +33,24 @@ class Config:
     """Heights and widths are multiples of this."""
     both: bool = False
     """Both directions."""
-    rule: Literal["same", "seed", "place", "blocks", "blur", "nothing"] = "same"
-    """What a picture becomes: itself, a constant of its seed, where a pixel is, means of blocks, blurred, or NaN."""
+    scale: int = 1
+    """What is drawn is so many times as high and wide: every pixel as a square of itself, after the rule."""
+    rule: Literal["same", "seed", "place", "blocks", "blur", "tint", "nothing"] = "same"
+    """What a picture becomes: itself, a constant of its seed, where a pixel is, means of blocks, blurred, half as red,
+    or NaN."""
 
 
 class TwoSides(System):
     """Translates by the rule; the other direction gives the negative of it."""
 
     needs = frozenset({"source", "image"})
-    sides = "unpaired"
+    sides = "paired"
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
         self.multiple = config.multiple
+        self.scale = config.scale
         self.directions = ("AtoB", "BtoA") if config.both else ("AtoB",)
         self.generator = nn.Conv2d(1, 1, 1)
         self.shapes: list[tuple[int, ...]] = []
@@ -81,8 +85,11 @@ class TwoSides(System):
             of = F.interpolate(F.avg_pool2d(of, self.multiple), scale_factor=self.multiple)
         elif rule == "blur":
             of = F.avg_pool2d(of, 5, 1, 2, count_include_pad=False)
+        elif rule == "tint":
+            of = torch.cat([(of[:, :1] + 1) / 2 - 1, of[:, 1:]], 1)
         elif rule == "nothing":
             of = of * float("nan")
+        of = of.repeat_interleave(self.scale, 2).repeat_interleave(self.scale, 3)
         return of if direction == "AtoB" else -of
 
 

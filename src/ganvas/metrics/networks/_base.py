@@ -124,7 +124,7 @@ class FeatureNetwork:
         if images.dtype != torch.uint8 or images.dim() != 4 or images.shape[3] not in (1, 3):
             raise ValueError(f"pictures are uint8 (B, H, W, 1 or 3), not {images.dtype} {tuple(images.shape)}")
         found = []
-        with torch.no_grad(), _repeatable(self.device):
+        with torch.no_grad(), repeatable(self.device):
             for start in range(0, len(images), self.chunk):
                 part = images[start : start + self.chunk]
                 full = torch.cat([part, part[-1:].expand(self.chunk - len(part), -1, -1, -1)])
@@ -135,7 +135,7 @@ class FeatureNetwork:
         return [torch.cat(parts) for parts in zip(*found, strict=True)]
 
 
-def _repeatable(device: torch.device) -> AbstractContextManager[object]:
+def repeatable(device: torch.device) -> AbstractContextManager[object]:
     """On CUDA, fp32 convolutions in fp32 (the default there is TF32, 10 bits), by one and the same algorithm."""
     if device.type != "cuda":
         return nullcontext()
