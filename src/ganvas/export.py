@@ -101,7 +101,7 @@ def export_onnx(
     translator = run.translator(direction)
     network = _Network(run.system, translator.direction)
     sources = [_noise(n, translator.inputs, *map(translator.padded, size)) for n, *size in CHECKED]
-    if _is_random(network, sources[0][:1]):
+    if not torch.equal(*(translator(sources[0], [seed] * len(sources[0])) for seed in (0, 1))):
         raise UserError(f"{run.path} translates at random, each seed otherwise, which ONNX does not hold: not exported")
     model = _exported(network, sources[0], translator.multiple, run)
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
@@ -133,25 +133,15 @@ class _Network(nn.Module):
         super().__init__()
         self.system = system
         self.direction = direction
-        # One for all: a list of one a picture would fix their number. Networks that look at it are not exported.
-        self.seed = 0
 
     def forward(self, source: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D H2 W2"]:
         with torch.no_grad():
-            return self.system.translate(source, [self.seed], self.direction)
+            # One seed for all, since a list of one a picture would fix their number: none of them is looked at.
+            return self.system.translate(source, [0], self.direction)
 
 
 def _noise(count: int, channels: int, height: int, width: int) -> Float[Tensor, "B C H W"]:
     return torch.rand(count, channels, height, width, generator=torch.Generator().manual_seed(height)) * 2 - 1
-
-
-def _is_random(network: _Network, source: Float[Tensor, "B C H W"]) -> bool:
-    """Whether the seed changes what comes out."""
-    first = network(source)
-    network.seed = 1
-    second = network(source)
-    network.seed = 0
-    return not torch.equal(first, second)
 
 
 def _exported(network: _Network, source: Float[Tensor, "B C H W"], multiple: int, run: Run) -> bytes:

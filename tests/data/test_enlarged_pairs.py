@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ganvas.data import DataOptions, Prepared, Reduced, Sides, open_data, prepare_data
+from ganvas.data import DataOptions, Prepared, Reduced, Sides, SidesReport, check_data, open_data, prepare_data
 from ganvas.errors import UserError
 
 Pair = Callable[..., None]
@@ -189,6 +189,15 @@ def test_swapped_folders(tmp_path: Path, pair: Pair, tiled: DataOptions) -> None
         pair(f"{i}.png", (13, 13), seed=i)
     data = opened(f"{tmp_path / 'high'}::{tmp_path / 'low'}", dataclasses.replace(tiled, swap=True))
     assert [len(belong(batch)) for batch in batches(data, tiled, 3)] == [4, 4, 4]
+
+
+def test_check_counts_the_squares_of_the_large_ones(tmp_path: Path, pair: Pair, tiled: DataOptions) -> None:
+    """Against the number of pairs that are drawn from."""
+    for i in range(3):
+        pair(f"{i}.png", (25, 13), seed=i)
+    report = check_data(tmp_path, tiled, sides="paired")
+    assert isinstance(report, SidesReport) and report.pairs == 3
+    assert report.source.squares is None and report.target.squares == len(opened(tmp_path, tiled)) == 18
 
 
 def test_what_does_not_go_is_said(tmp_path: Path, pair: Pair, tiled: DataOptions) -> None:

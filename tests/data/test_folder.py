@@ -239,7 +239,7 @@ def test_refusals(tmp_path: Path, draw: Draw, options: DataOptions) -> None:
     with pytest.raises(UserError, match="holds no pictures"):
         open_data(str(tmp_path / "text"), options, size=8)
     with pytest.raises(
-        UserError, match=r"no folder or zip file .*built in are digits, .*, openmoji and openmoji-outlines"
+        UserError, match=r"no folder or zip file .*built in are digits, .*, skimage-photos and wallpapers"
     ):
         open_data("openmojis", options, size=8)
     with pytest.raises(UserError, match="no folder"):

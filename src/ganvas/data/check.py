@@ -203,7 +203,11 @@ def check_data(
         raise UserError("--halves is for unpaired data: add --sides unpaired, or leave it out.")
     with open_two(spec, options) as two:
         pairs, problems = two.matched() if sides == "paired" else ((), [])
-        (first, sizes), (second, others) = (_check(side, options, progress) for side in (two.source, two.target))
+        # Partners are cut alike, and of small and large ones load_size is that of the large ones.
+        alike = replace(options, fit="crop") if sides == "paired" else options
+        (first, sizes), (second, others) = (
+            _check(side, how, progress) for side, how in ((two.source, alike), (two.target, options))
+        )
         places = [{name: i for i, name in enumerate(found)} for found in (sizes, others)]
         kept, lost = align(two, pairs, places, [[*sizes.values()], [*others.values()]], differ=another_shape)
         count = len(kept) if sides == "paired" else None

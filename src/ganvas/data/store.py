@@ -59,7 +59,7 @@ class Prepared:
         images: uint8 (N, H, W, C), a read-only memory map.
         labels: int64 (N,), or None.
         classes: Names of the labels; empty without labels.
-        names: For each picture, its name in the source.
+        names: For each picture, its name in the source; a square cut out of one has its place behind that.
         hash: SHA-256 of shape, pixels, labels and class names: equal for equal data, wherever it came from.
         skipped: What could not be used, and why.
         notes: What is used, but not as it is in the file (the first frame of an animation).
@@ -69,7 +69,8 @@ class Prepared:
         options: The options that determine the pixels.
         path: The folder that it is kept in.
         unlabelled: Why there are no labels, where one might think there are; else empty.
-        sizes: int64 (N, 2), width and height of each picture as it was read, in pixels; None where not known.
+        sizes: int64 (N, 2), width and height of each picture as it was read, in pixels, before it was cut; None where
+            not known.
     """
 
     images: np.memmap[Any, np.dtype[np.uint8]]

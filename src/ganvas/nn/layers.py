@@ -38,7 +38,7 @@ class Conv2d(nn.Conv2d):
         """Nearest-neighbour doubling, then the convolution; folded into one operation where that is faster."""
         if self.kernel_size == (1, 1) and not is_reference():
             return upsample_nearest(self(x))  # the two commute: a quarter of the multiplications
-        if not _worth_folding(self, x.shape[-2] * x.shape[-1]):
+        if is_reference() or not _worth_folding(self, x.shape[-2] * x.shape[-1]):
             return self(upsample_nearest(x))
         kernel = effective_weight(self, self.weight, self.norm, fold_up)
         return F.conv_transpose2d(x, kernel, self.bias, stride=2, padding=1)
@@ -47,7 +47,7 @@ class Conv2d(nn.Conv2d):
         """The convolution, then 2x2 average pooling; folded into one operation where that is faster."""
         if self.kernel_size == (1, 1) and not is_reference():
             return self(F.avg_pool2d(x, 2))
-        if not _worth_folding(self, x.shape[-2] * x.shape[-1] // 4):
+        if is_reference() or not _worth_folding(self, x.shape[-2] * x.shape[-1] // 4):
             return F.avg_pool2d(self(x), 2)
         kernel = effective_weight(self, self.weight, self.norm, fold_down)
         return F.conv2d(x, kernel, self.bias, stride=2, padding=1)
@@ -63,7 +63,7 @@ class Conv2d(nn.Conv2d):
 
 def _worth_folding(conv: Conv2d, pixels: int) -> bool:
     """Folding makes the kernel 16/9 as large and costs passes over it: not where the picture is smaller than that."""
-    return conv.kernel_size == (3, 3) and pixels >= 64 and not is_reference()
+    return conv.kernel_size == (3, 3) and pixels >= 64
 
 
 class Linear(nn.Linear):
