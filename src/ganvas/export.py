@@ -96,8 +96,9 @@ def export_onnx(
         import onnxscript  # noqa: F401  what torch.onnx needs
     except ImportError:
         raise UserError('ONNX files are made with onnxscript and onnxruntime: pip install "ganvas[onnx]"') from None
-    if not isinstance(run, Run) or run.device.type != "cpu":
-        run = Run(run.path, "cpu", checkpoint=run.which) if isinstance(run, Run) else Run(run, "cpu", "fp32", checkpoint)
+    if isinstance(run, Run):
+        run, checkpoint = (run, run.which) if run.device.type == "cpu" else (run.path, run.which)
+    run = run if isinstance(run, Run) else Run(run, "cpu", checkpoint=checkpoint)
     translator = run.translator(direction)
     network = _Network(run.system, translator.direction)
     sources = [_noise(n, translator.inputs, *map(translator.padded, size)) for n, *size in CHECKED]
@@ -166,8 +167,8 @@ def _exported(network: _Network, source: Float[Tensor, "B C H W"], multiple: int
     settings = run.settings
     model.producer_name, model.producer_version = "ganvas", ganvas_version()
     model.doc_string = (
-        f"{settings.system} {settings.preset}, step {run.step}, {network.direction}. source and image: float32 in [-1, 1], "
-        f"RGB or gray, (B, C, H, W); heights and widths of source are multiples of {multiple}."
+        f"{settings.system} {settings.preset}, step {run.step}, {network.direction}. source and image: float32 in "
+        f"[-1, 1], RGB or gray, (B, C, H, W); heights and widths of source are multiples of {multiple}."
     )
     if settings.data["licence"]:
         model.metadata_props.add(key="Copyright", value=settings.data["licence"])

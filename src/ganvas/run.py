@@ -229,7 +229,7 @@ class Run:
         direction: str = "AtoB",
         *,
         batch: int = 8,
-    ) -> Float[Tensor, "N D H W"]:
+    ) -> Float[Tensor, "N D H2 W2"]:
         """Turns pictures of one side into the other; for files and large pictures see `ganvas.translate`.
 
         Args:
@@ -240,7 +240,7 @@ class Run:
             batch: Pictures that pass through the network at once.
 
         Returns:
-            In [-1, 1], float32, on the CPU.
+            In [-1, 1], float32, on the CPU, as high and wide, or `scale` times where the system has one.
 
         Raises:
             UserError: If the run does not translate, or not in this direction, or the pictures have other channels than

@@ -20,9 +20,15 @@ from test_evaluate import Tiny
 import ganvas
 from ganvas import systems
 from ganvas.cli import run as run_command
+from ganvas.data import DataOptions
+from ganvas.data.cache import hash_file
+from ganvas.engine.distributed import Ranks
 from ganvas.errors import UserError
+from ganvas.losses.perceptual import VGG
+from ganvas.metrics.enlarged import Scoring
 from ganvas.metrics.evaluate import evaluate
 from ganvas.metrics.translation import laplacian_variance, ssim
+from ganvas.metrics.turing import prepare
 
 SIZES = [(70, 58), (61, 95), (48, 48)]
 """Widths and heights; only the last is a multiple of 3."""
@@ -179,6 +185,8 @@ def test_two_folders(photos, tiny, tmp_path):
         truth = photo(*SIZES[number], number)[: SIZES[number][1] // 4 * 4, : SIZES[number][0] // 4 * 4]
         expected = peak_signal_noise_ratio(luma(truth, 4), luma(nearest_of(truth, 4), 4), data_range=255)
         assert row["result"]["psnr_y"] == pytest.approx(expected, abs=1e-9)
+        expected = structural_similarity(luma(truth, 4), luma(nearest_of(truth, 4), 4), data_range=255, **GAUSSIAN)
+        assert row["result"]["ssim_y"] == pytest.approx(expected, abs=1e-9)
     assert found.scores["psnr_y"].protocol["border"] == 4 and "bicubic_psnr_y" not in found.scores
     Image.new("RGB", (60, 58)).save(tmp_path / "photo0.webp", lossless=True)
     (tmp_path / "photo1.webp").unlink()
@@ -311,3 +319,56 @@ def starts(length: int, side: int, given: bool) -> list[int]:
     unit = 3 if given else 1
     whole = (length - side) // unit
     return [unit * round(i * whole / max(1, count - 1)) for i in range(count)]
+
+
+def test_processes_share_the_photos(make_run, photos):
+    """Two of them do each some, and both end with what one would have found."""
+    run, options = make_run(), DataOptions()
+    scoring = Scoring(run, {"source": "test"}, str(photos), options, None, None, 0, [])
+    alone = scoring(Ranks(), lambda *told: None)
+    done: dict[int, list] = {}
+
+    class First(Ranks):
+        def gather(self, value):
+            done[self.rank] = value
+            raise InterruptedError
+
+    class Second(Ranks):
+        def gather(self, value):
+            return [done[0], done[1]]
+
+    for rank in (0, 1):
+        with pytest.raises(InterruptedError):
+            scoring(First(rank, 2), lambda *told: None)
+    assert [len(done[0]), len(done[1])] == [2, 1]
+    for rank in (0, 1):
+        assert scoring(Second(rank, 2), lambda *told: None) == alone
+
+
+def test_the_distance_of_vgg(make_run, photos, tiny, tmp_path):
+    """Named after the network whose weights are given; the better enlargement is nearer."""
+    torch.manual_seed(0)
+    torch.save(VGG("vgg16").state_dict(), tmp_path / "vgg.pth")
+    found = evaluate(make_run(), data=photos, features=tiny, vgg_weights=tmp_path / "vgg.pth", n=1, keep=False)
+    scores = found.scores
+    assert 0 < scores["bicubic_vgg16_distance"].value < scores["vgg16_distance"].value
+    assert scores["vgg16_distance"].lower_is_better
+    assert scores["vgg16_distance"].protocol["features"]["weights"] == hash_file(tmp_path / "vgg.pth")
+    with pytest.raises(UserError, match="there is no file"):
+        evaluate(make_run(), data=photos, features=tiny, vgg_weights=tmp_path / "nowhere", keep=False)
+
+
+def test_enlargements_in_a_test_of_people(make_run, photos, tmp_path):
+    """`ganvas turing` shows what a run makes of the small versions of its photos' middles."""
+    given = {"scale": 3, "size": 24, "fit": "tiles", "device": "cpu"}
+    run = ganvas.train("enlarging", "smoke", data=photos, out=tmp_path / "run", **given)
+    made = prepare(photos, run, tmp_path / "test", n=4)
+    key = json.loads((made / "key.json").read_text())["pictures"]
+    kinds = {"real": 0, "generated": 0}
+    for name, entry in key.items():
+        pixels = np.asarray(Image.open(made / "pictures" / name)).astype(int)
+        assert pixels.shape == (24, 24, 3)
+        flat = np.ptp(pixels.reshape(8, 3, 8, 3, 3), axis=(1, 3)).max() == 0
+        assert flat == (entry["is"] == "generated") and entry["from"].startswith("photo")
+        kinds[entry["is"]] += 1
+    assert kinds == {"real": 4, "generated": 4}

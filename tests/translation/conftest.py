@@ -35,10 +35,12 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ganvas.R
         name = repr(sorted(settings.items()))
         if name not in made:
             out = folder / str(len(made))
-            data = "::".join(str(out.with_name(f"{out.name}{side}")) for side in "ab")
-            for side, length in zip("ab", (settings["size"] // settings.get("scale", 1), settings["size"]), strict=True):
+            sides = [out.with_name(f"{out.name}{side}") for side in "ab"]
+            for side, shrunk in zip(sides, (settings.get("scale", 1), 1), strict=True):
                 for number in range(2):
-                    picture(out.with_name(f"{out.name}{side}") / f"{number}.png", length, length, seed=number)
+                    length = settings["size"] // shrunk
+                    picture(side / f"{number}.png", length, length, seed=number)
+            data = f"{sides[0]}::{sides[1]}"
             with contextlib.redirect_stdout(io.StringIO()):
                 made[name] = ganvas.train("sides", "smoke", data=data, out=out, device="cpu", **settings)
         return made[name]

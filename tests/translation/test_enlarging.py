@@ -132,7 +132,7 @@ def test_what_a_border_spoils_counts_nothing() -> None:
 
 
 @pytest.mark.parametrize(("height", "width"), [(4000, 4000), (3000, 4000), (512, 512), (700, 5000)])
-def test_tiles_add_less_than_an_eighth_to_the_work(height: int, width: int) -> None:
+def test_tiles_add_about_a_tenth_to_the_work(height: int, width: int) -> None:
     """Pixels that pass through the network of all tiles, of those of the picture, for four times."""
     tiling = Tiling.fitting(None, None, None, 1, 4)
     counts = []
@@ -140,7 +140,7 @@ def test_tiles_add_less_than_an_eighth_to_the_work(height: int, width: int) -> N
         side = tiling.side_for(length)
         assert side <= tiling.side
         counts.append(side * len(starts(length, side, tiling.overlap, 1)))
-    assert height * width <= counts[0] * counts[1] < 1.125 * height * width
+    assert height * width <= counts[0] * counts[1] < 1.11 * height * width
 
 
 def test_fewer_at_once_the_more_comes_out() -> None:
@@ -191,7 +191,8 @@ def test_sixteen_bits_of_gray(channels: int, tile: int | None, make_run: MakeRun
             assert abs(np.asarray(found).astype(int) - repeated(values.astype(int), 2)).max() <= 1
     smooth = np.linspace(0, 65535, 40 * 30).reshape(40, 30).astype(np.uint16)
     Image.fromarray(smooth).save(tmp_path / "in.png")
-    assert abs(np.asarray(through(run, tmp_path / "in.png", "out.jpg", quality=100)) - repeated(smooth, 2) / 257).max() < 4
+    flat = np.asarray(through(run, tmp_path / "in.png", "out.jpg", quality=100))
+    assert abs(flat - repeated(smooth, 2) / 257).max() < 4
 
 
 def test_sixteen_bits_turned_and_resized(make_run: MakeRun, tmp_path: Path) -> None:
@@ -278,8 +279,8 @@ def test_results_that_no_file_holds(make_run: MakeRun, tmp_path: Path, monkeypat
     with pytest.raises(UserError) as error:
         ganvas.translate(run, path, tmp_path / "c-out.png")
     assert str(error.value) == (
-        f"cannot translate {path}: 400x320 pixels, 4 times as many each way, are more than 100,000 in all: give --size 70 "
-        "or cut it up"
+        f"cannot translate {path}: 400x320 pixels, 4 times as many each way, are more than 100,000 in all: give "
+        "--size 70 or cut it up"
     )
     assert run.system.shapes == []
     assert through(run, path, size=70).size == (352, 280)  # which is what was advised
@@ -366,7 +367,8 @@ def test_comparisons_of_folders_and_of_all_kinds(make_run: MakeRun, tmp_path: Pa
     for mode in ("L", "LA", "RGBA", "RGB"):
         picture(tmp_path / "in" / "d" / f"{mode}.png", 20, 16, mode)
     Image.fromarray(noise(16, 20, 1)[..., 0].astype(np.uint16) * 257).save(tmp_path / "in" / "d" / "deep.png")
-    found = ganvas.translate(make_run(scale=2), tmp_path / "in", tmp_path / "out", format="webp", compare=tmp_path / "two")
+    run, given_ = make_run(scale=2), tmp_path / "in"
+    found = ganvas.translate(run, given_, tmp_path / "out", format="webp", compare=tmp_path / "two")
     assert found.pictures == 5
     names = sorted(path.name for path in (tmp_path / "two" / "d").iterdir())
     assert names == ["L.png", "LA.png", "RGB.png", "RGBA.png", "deep.png"]
@@ -433,8 +435,8 @@ def test_srgan_through_the_command(tmp_path: Path, capsys: Captured) -> None:
     pytest.importorskip("skimage")
     assert cli.run(["train", "srgan", "smoke", "--data", "skimage-photos", "--out", str(tmp_path / "run")]) == 0
     path = picture(tmp_path / "in.png", 33, 21, "L")
-    words = ["translate", tmp_path / "run", path, tmp_path / "out.png", "--tile", "24", "--compare", tmp_path / "two.png"]
-    assert cli.run(list(map(str, words))) == 0
+    words = ["translate", tmp_path / "run", path, tmp_path / "out.png", "--tile", "24"]
+    assert cli.run([*map(str, words), "--compare", str(tmp_path / "two.png")]) == 0
     assert "1 picture 4 times as large each way in" in capsys.readouterr().out
     with Image.open(tmp_path / "out.png") as image:
         assert (image.size, image.mode) == ((132, 84), "L")

@@ -122,7 +122,7 @@ class Translating(Common):
 
     tile: int | None = None
     """Side of the tiles that larger pictures are translated in, pixels; 0 translates each in one piece. Default: 512,
-    or of a run that enlarges what gives 1792."""
+    or of a run that enlarges what becomes 2048."""
 
     overlap: int | None = None
     """Pixels that neighbouring tiles share at least. Default: an eighth of a tile; of a run that enlarges 24."""

@@ -315,7 +315,7 @@ def protocols(border: int) -> dict[str, dict[str, Any]]:
     window = "Wang et al. 2004, Gaussian window 11x11, sigma 1.5, K1 0.01, K2 0.03"
     for kind, channels in {"y": y, "rgb": "RGB", "gray": "gray"}.items():
         for name, estimator in (("psnr", peak), ("ssim", window)):
-            more = ", mean over channels" if kind == "rgb" else ""
+            more = {"psnr": ", over all channels", "ssim": ", mean over channels"}[name] if kind == "rgb" else ""
             told = {"estimator": estimator + more, "channels": channels, "border": border, "dtype": DTYPE}
             found[f"{name}_{kind}"] = told
     estimator = "mean squared gradient over that of the photos; best at 1"

@@ -24,7 +24,8 @@ from PIL import Image
 from ganvas import systems
 from ganvas.data import DataOptions, Sides, open_data, open_pictures
 from ganvas.data.decode import to_square
-from ganvas.data.sampler import stream, to_float
+from ganvas.data.reduced import Reduced
+from ganvas.data.sampler import stream
 from ganvas.data.source import Progress, printable
 from ganvas.engine.folder import ganvas_version, to_text
 from ganvas.engine.training import Device
@@ -323,14 +324,18 @@ def _of_run(
         direction, about = translator.direction, f"{about}, {translator.direction}"
         data = open_data(
             run.settings.source, run.settings.chosen.data, size=config.size, channels=config.channels,
-            source_channels=config.source_channels, sides=run.system.sides, progress=progress,
+            source_channels=config.source_channels, sides=run.system.sides, scale=run.system.scale, progress=progress,
         )  # fmt: skip
-        assert isinstance(data, Sides)
-        chosen = Choice.of_sides(data, n, seed, config.size, direction).sources
-        assert chosen is not None
+        if isinstance(data, Reduced):
+            choice = chosen = Choice.of_photos(data, n, seed, config.size)
+        else:
+            assert isinstance(data, Sides)
+            choice = Choice.of_sides(data, n, seed, config.size, direction)
+            assert choice.sources is not None
+            chosen = choice.sources
         if len(chosen) < n:
             raise UserError(f"{data.name} has {len(chosen)} pictures to translate, and the test takes {n}")
-        found = run.translate(to_float(chosen(range(n))), seed, direction)
+        found = run.translate(choice.conditions(range(n))["source"], seed, direction)
         origins = [f"{chosen.data.names[row]}, seed {seed + i}" for i, row in enumerate(chosen.rows[:n])]
     if found.shape[1] not in (1, 3):
         raise UserError(f"{run.path} draws pictures of {found.shape[1]} channels, and people see 1 or 3")

@@ -17,7 +17,15 @@ from ganvas.data.source import Problem, Progress
 from ganvas.engine.training import Device, Precision
 from ganvas.errors import UserError
 from ganvas.run import Run, Which
-from ganvas.translation.files import compare_paths, make_writable, output_names, refuse_place, refuse_written, rows_of, write
+from ganvas.translation.files import (
+    compare_paths,
+    make_writable,
+    output_names,
+    refuse_place,
+    refuse_written,
+    rows_of,
+    write,
+)
 from ganvas.translation.reading import open_input
 from ganvas.translation.tiles import Tiling
 from ganvas.translation.work import Work
@@ -193,4 +201,6 @@ def translate(
         if not one and (rows := rows_of(source, names, done)):
             write(table, rows)
         seconds = time.perf_counter() - began
-    return Translation(out, len(done) - there, there, skipped, notes, translator.direction, translator.scale, megapixels, seconds)
+    return Translation(
+        out, len(done) - there, there, skipped, notes, translator.direction, translator.scale, megapixels, seconds
+    )

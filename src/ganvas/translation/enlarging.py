@@ -1,4 +1,4 @@
-"""What stays beside a picture that a network enlarges, without the network: transparency, and the comparison with it."""
+"""What is enlarged beside a picture without the network: its transparency, and itself, to compare with."""
 
 from __future__ import annotations
 
@@ -77,9 +77,7 @@ def comparison(
     # A few pixels more on each side, so that the middle is enlarged as it is in the whole picture.
     above, beside = min(top, REACH + 1), min(left, REACH + 1)
     around = np.s_[top - above : top + high + REACH + 1, left - beside : left + wide + REACH + 1]
-    middle = np.s_[
-        scale * above : scale * (above + high), scale * beside : scale * (beside + wide)
-    ]
+    middle = np.s_[scale * above : scale * (above + high), scale * beside : scale * (beside + wide)]
     before = bicubic(_shown(read.pixels[around]), scale)[middle]
     after = _shown(pixels[scale * top : scale * (top + high), scale * left : scale * (left + wide)])
     if read.alpha is not None:

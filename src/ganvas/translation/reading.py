@@ -161,7 +161,7 @@ def read(
 def spread(pixels: UInt8[np.ndarray, "H W C"], alpha: UInt8[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W C"]:
     """Pixels of which those that cannot be seen have the colour of the nearest that can.
 
-    Whatever a file has there means nothing, and a network would draw it, or a background, into the edge of what is seen.
+    What a file has there means nothing, and a network would draw it, or a background, into the edge of what is seen.
     """
     clear = alpha == 0
     if not clear.any() or clear.all():

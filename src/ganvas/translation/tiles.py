@@ -7,6 +7,7 @@ border of zeros wherever a tile ends: there tiles are as small as they can be, a
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,6 @@ from torch import Tensor
 from ganvas.data.sampler import to_float
 from ganvas.errors import UserError
 from ganvas.translation.translator import Translator, mirrored
-from ganvas.viz.grids import to_bytes
 
 AT_ONCE = {"cpu": 512**2, "cuda": 2048**2, "mps": 1024**2}
 """Pixels that come out of the network at once, unless the number of pictures is given: activations take the memory."""
@@ -30,7 +30,7 @@ MOST = 64
 TILE = 512
 """Pixels: side of the tiles of a network that keeps the size."""
 
-ENLARGED_TILE = 1792
+ENLARGED_TILE = 2048
 """Pixels that come out: side of the tiles of a network that enlarges."""
 
 ENLARGED_OVERLAP = 24
@@ -38,6 +38,9 @@ ENLARGED_OVERLAP = 24
 
 SPOILT = 3
 """Eighths of that overlap at each end of a tile which count nothing."""
+
+ROWS = 64
+"""Rows that become bytes together: few, so that the numbers between take little memory."""
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in a gray value (ITU-R BT.601), as Pillow has them."""
@@ -66,9 +69,7 @@ class Tiling:
     scale: int = 1
 
     @classmethod
-    def fitting(
-        cls, tile: int | None, overlap: int | None, batch: int | None, multiple: int, scale: int = 1
-    ) -> Tiling:
+    def fitting(cls, tile: int | None, overlap: int | None, batch: int | None, multiple: int, scale: int = 1) -> Tiling:
         """What a user asked for, as the network can do it: a tile is rounded down to a multiple.
 
         Args:
@@ -197,40 +198,62 @@ def translate_tiled(
     tops, lefts = (
         starts(length, side, tiling.overlap, translator.multiple) for length, side in ((tall, high), (wide, broad))
     )
+    overlap, spoilt = scale * tiling.overlap, scale * tiling.spoilt
     down, across = (
-        weights(scale * length, scale * side, scale * tiling.overlap, [scale * b for b in begins], scale * tiling.spoilt)
+        weights(scale * length, scale * side, overlap, [scale * begin for begin in begins], spoilt)
         for length, side, begins in ((tall, high, tops), (wide, broad, lefts))
     )
     rows, columns = mirrored(height, tall).numpy(), mirrored(width, wide).numpy()
     # From here on lengths are those of what comes out, but where a tile is cut.
     edge, side = scale * ((tall - height) // 2), scale * ((wide - width) // 2)
     result: Drawn | None = None
-    band = torch.zeros(translator.outputs, scale * high, scale * wide)
+    # With channels last in memory, as what networks give and what files hold.
+    band = torch.zeros(scale * high, scale * wide, translator.outputs).permute(2, 0, 1)
     count = tiling.at_once(high, broad, translator.device)
     done = 0
     for number, top in enumerate(tops):
-        below = rows[top : top + high]
+        lines = rows[top : top + high]
         for group in _chunks(list(zip(lefts, across, strict=True)), count):
-            cut = np.stack([picture[below[:, None], columns[left : left + broad]] for left, _ in group])
+            cut = np.stack([picture[lines[:, None], columns[left : left + broad]] for left, _ in group])
             found = translator(_given(cut, translator.inputs), [seed] * len(group))
             for tile, (left, weight) in zip(found, group, strict=True):
-                place = slice(scale * left, scale * (left + broad))
-                band[:, :, place] += tile * (down[number][:, None] * weight)
+                _add(band[:, :, scale * left : scale * (left + broad)], tile, down[number], weight)
             done += len(group)
             progress(done, len(tops) * len(lefts))
         # The rows that no tile further down reaches are done: those that are no padding go into the result.
         begin = scale * top
         ready = scale * (tops[number + 1] if number + 1 < len(tops) else tall) - begin
         first, last = max(begin, edge), min(begin + ready, edge + scale * height)
-        if first < last:
-            drawn = band[None, :, first - begin : last - begin, side : side + scale * width]
+        for row in range(first, last, ROWS):
+            below = min(row + ROWS, last)
+            drawn = band[None, :, row - begin : below - begin, side : side + scale * width]
             finished = _stored(translator, drawn, picture)[0]
             if result is None:
                 result = np.empty((scale * height, scale * width, finished.shape[2]), finished.dtype)
-            result[first - edge : last - edge] = finished
-        band = torch.cat([band[:, ready:], band.new_zeros(len(band), ready, scale * wide)], 1)
+            result[row - edge : below - edge] = finished
+        rest = band[:, ready:].clone()
+        band.zero_()[:, : rest.shape[1]] = rest
     assert result is not None
     return result
+
+
+def _add(
+    band: Float[Tensor, "C h w"], tile: Float[Tensor, "C h w"], down: Float[Tensor, " h"], across: Float[Tensor, " w"]
+) -> None:
+    """Adds a tile by its weights; most are 1, and there is nothing to multiply by."""
+    for rows, columns in itertools.product(_runs(down), _runs(across)):
+        part = (slice(None), rows, columns)
+        if (down[rows] == 1).all() and (across[columns] == 1).all():
+            band[part].add_(tile[part])
+        else:
+            band[part].addcmul_(tile[part], down[rows][:, None] * across[columns])
+
+
+def _runs(weight: Float[Tensor, " side"]) -> list[slice]:
+    """What lies before the first weight of 1, from there to the last one, and after it."""
+    ones = (weight == 1).nonzero()
+    first, last = (int(ones[0]), int(ones[-1]) + 1) if len(ones) else (0, 0)
+    return [slice(0, first), slice(first, last), slice(last, len(weight))]
 
 
 def _given(pixels: UInt8[np.ndarray, "B H W C"] | UInt16[np.ndarray, "B H W C"], channels: int) -> Tensor:
@@ -249,8 +272,13 @@ def _stored(
     if like.shape[2] < translator.inputs:
         images = torch.einsum("bchw,c->bhw", images, images.new_tensor(LUMA))[:, None]
     if like.dtype == np.uint16:
-        return images.clamp(-1, 1).add(1).mul(32767.5).round().permute(0, 2, 3, 1).numpy().astype(np.uint16)
-    return to_bytes(images)
+        return _levels(images, 65535).numpy().astype(np.uint16)
+    return _levels(images, 255).to(torch.uint8).numpy()
+
+
+def _levels(images: Float[Tensor, "B C H W"], most: int) -> Float[Tensor, "B H W C"]:
+    """Pictures in [-1, 1] as levels from 0 to `most`, in one piece of memory."""
+    return images.clamp(-1, 1).add_(1).mul_(most / 2).round_().permute(0, 2, 3, 1).contiguous()
 
 
 def _chunks(of: list[tuple[int, Tensor]], count: int) -> Iterator[list[tuple[int, Tensor]]]:

@@ -192,9 +192,7 @@ class Work:
                 pixels, alpha = on_background(pixels, alpha, self.decoder.background), None
             else:
                 pixels[alpha == 0] = 0  # what cannot be seen has no colour
-        return replace(
-            read, pixels=pixels, alpha=alpha, dpi=read.dpi and (scale * read.dpi[0], scale * read.dpi[1])
-        )
+        return replace(read, pixels=pixels, alpha=alpha, dpi=read.dpi and (scale * read.dpi[0], scale * read.dpi[1]))
 
     def comparison(self, read: Read, pixels: Drawn) -> UInt8[np.ndarray, "H W 3"]:
         """A picture before and after."""

@@ -57,7 +57,7 @@ def format_of(name: str, asked: Format | None, channels: int) -> str:
 
 
 MOST = 2**29
-"""Pixels of a picture to be written: with a picture of so many, its copy in Pillow and its file a few GiB are in use."""
+"""Pixels of an enlarged picture: one of so many, its copy in Pillow and its file take a few GiB."""
 
 
 def encode(
