@@ -141,16 +141,17 @@ def measure(run: Path, source: Path, out: Path, flags: list[str]) -> dict[str, A
     }
 
 
-def seam(run: ganvas.Run, picture: Path, tile: int | None) -> int:
-    """Gray levels by which a picture in tiles differs at most from one that passes through the network whole."""
+def seam(run: ganvas.Run, picture: Path, tile: int | None) -> float:
+    """Levels of 255 by which a picture in tiles differs at most from what the network makes of it in one piece."""
     translator = run.translator()
     usual = Tiling.fitting(tile, None, None, translator.multiple, translator.scale)
     side = 6 * usual.overlap
     with Image.open(picture) as image:
-        pixels = np.asarray(image.convert("RGB").crop((0, 0, 2 * side, side + side // 2)))[..., : translator.inputs]
+        part = np.asarray(image.convert("RGB").crop((0, 0, 2 * side, side + side // 2)))[..., : translator.inputs]
+    pixels = part.astype(np.uint16) * 257  # as 16 bits, so that rounding does not count
     whole = translate_whole(translator, [pixels], [0])[0].astype(int)
     tiled = translate_tiled(translator, pixels, 0, replace(usual, side=side))
-    return int(abs(tiled - whole).max())
+    return round(float(abs(tiled - whole).max()) / 257, 3)
 
 
 def main() -> None:
@@ -202,7 +203,7 @@ def main() -> None:
             f" {row['peak_mib']:17}"
         )
     for name, value in about.items():
-        print(f"{name}: at most {value} gray level{'s' * (value != 1)} from the picture in one piece")
+        print(f"{name}: at most {value} gray levels from the picture in one piece")
     if args.out:
         made = {"command": " ".join(["python", *sys.argv]), "environment": environment()}
         facts = {"run": title, "tile": args.tile, "precision": args.precision, "rows": rows} | about

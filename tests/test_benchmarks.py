@@ -65,6 +65,18 @@ def test_translate(tmp_path):
     assert max(row["peak_mib"] for row in rows.values()) < 1024
 
 
+def test_translate_of_a_run_that_enlarges(tmp_path):
+    """Four times as large, in tiles, and no seam; tiles cost something, and the network is not counted twice."""
+    out = tmp_path / "translate.json"
+    words = ["--system", "srgan", "--preset", "smoke", "--width", 600, "--height", 200, "--medium", 100, "--count", 2]
+    printed = run("benchmarks/translate.py", *words, "--precision", "fp32", "--out", out)
+    result = json.loads(out.read_text())
+    assert [*result["rows"]] == ["100 px", "600x200", "2 of 8x8"] and "seam: at most" in printed
+    assert result["rows"]["600x200"]["megapixels"] == 16 * 0.12
+    assert 1 < result["rows"]["600x200"]["tiling"] < result["rows"]["600x200"]["files"]
+    assert result["seam"] < 1
+
+
 def test_metrics(tmp_path):
     pytest.importorskip("resvg_py")
     pytest.importorskip("efficientnet_lite_pytorch")

@@ -66,7 +66,7 @@ def test_accumulated_micro_batches_equal_the_whole_batch(tmp_path: Path, optimiz
     """
     results = []
     for micro_batch in (0, 2):
-        system = toy(noise="batch", optimizer=optimizer)
+        system = toy(drawing="batch", optimizer=optimizer)
         if spectral:
             system.discriminator[4] = Linear(system.discriminator[4].in_features, 1, spectral=True)
         system.double()
@@ -80,7 +80,7 @@ def test_accumulated_micro_batches_equal_the_whole_batch(tmp_path: Path, optimiz
 
 def test_simultaneous_updates_take_both_gradients_before_either_moves(tmp_path: Path) -> None:
     """Against gradients taken by hand at the first weights."""
-    system = toy(noise="batch", order="simultaneous", optimizer="sgd")
+    system = toy(drawing="batch", order="simultaneous", optimizer="sgd")
     loop = make_loop(tmp_path, system)
     batch = loop.data.batch(0)
     expected = {}
@@ -94,7 +94,7 @@ def test_simultaneous_updates_take_both_gradients_before_either_moves(tmp_path: 
         for parameter, value in zip(getattr(system, name).parameters(), values, strict=True):
             torch.testing.assert_close(parameter.detach(), value)
 
-    alternating = toy(noise="batch", optimizer="sgd")
+    alternating = toy(drawing="batch", optimizer="sgd")
     make_loop(tmp_path / "alternating", alternating).step()
     assert differing(weights(alternating.generator), weights(system.generator))
 

@@ -58,8 +58,8 @@ def test_grids_leave_no_trace_in_the_training(tmp_path: Path) -> None:
 def test_two_processes_equal_one(tmp_path: Path, ganvas_process: Process, micro_batch: int) -> None:
     """Whole batches with latents from the data; and two micro-batches here against one in each process there."""
     noise = "drawn" if micro_batch else "batch"
-    train_toy(tmp_path / "one", steps=8, noise=noise, micro_batch=micro_batch, precision="fp32")
-    flags = ["--steps", 8, "--noise", noise, "--micro-batch", micro_batch, "--precision", "fp32", "--device", "cpu"]
+    train_toy(tmp_path / "one", steps=8, drawing=noise, micro_batch=micro_batch, precision="fp32")
+    flags = ["--steps", 8, "--drawing", noise, "--micro-batch", micro_batch, "--precision", "fp32", "--device", "cpu"]
     words = ["train", "toy", "smoke", "--data", "digits", "--out", tmp_path / "two", *flags]
     result = ganvas_process(*words, processes=2)
     assert result.returncode == 0, result.stderr

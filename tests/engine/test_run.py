@@ -150,11 +150,11 @@ def test_missing_labels_are_said_to_be_missing_and_why(tmp_path: Path) -> None:
 
 def test_a_run_that_balances_its_classes_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
     """Bit for bit; and not with what it would see without, or the test would show nothing."""
-    given = {"noise": "batch", "balance": True}
+    given = {"drawing": "batch", "balance": True}
     train_toy(tmp_path / "once", steps=6, **given)
     train_toy(tmp_path / "twice", steps=4, **given)
     ganvas.resume(tmp_path / "twice", steps=6)
-    train_toy(tmp_path / "without", steps=6, noise="batch")
+    train_toy(tmp_path / "without", steps=6, drawing="batch")
     assert not differing(tensors(tmp_path / "once"), tensors(tmp_path / "twice"))
     assert differing(tensors(tmp_path / "once"), tensors(tmp_path / "without"))
 

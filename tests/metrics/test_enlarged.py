@@ -29,6 +29,7 @@ from ganvas.metrics.enlarged import Scoring
 from ganvas.metrics.evaluate import evaluate
 from ganvas.metrics.translation import laplacian_variance, ssim
 from ganvas.metrics.turing import prepare
+from ganvas.translation.tiles import translate_tiled
 
 SIZES = [(70, 58), (61, 95), (48, 48)]
 """Widths and heights; only the last is a multiple of 3."""
@@ -372,3 +373,16 @@ def test_enlargements_in_a_test_of_people(make_run, photos, tmp_path):
         assert flat == (entry["is"] == "generated") and entry["from"].startswith("photo")
         kinds[entry["is"]] += 1
     assert kinds == {"real": 4, "generated": 4}
+
+
+def test_large_photos_are_enlarged_in_tiles(make_run, tiny, tmp_path, monkeypatch):
+    """The same as in one piece, by a rule without a seam: small versions of 70 pixels in tiles of 32."""
+    Image.fromarray(photo(210, 150, 0)).save(tmp_path / "photo.png")
+    run = make_run()
+    whole = evaluate(run, data=tmp_path, features=tiny, keep=False).pictures
+    monkeypatch.setattr("ganvas.translation.tiles.ENLARGED_TILE", 96)
+    counted = []
+    monkeypatch.setattr(
+        "ganvas.metrics.photos.translate_tiled", lambda *given: counted.append(1) or translate_tiled(*given)
+    )
+    assert evaluate(run, data=tmp_path, features=tiny, keep=False).pictures == whole and counted == [1]

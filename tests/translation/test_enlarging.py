@@ -70,6 +70,7 @@ def test_every_size_tile_and_overlap_gives_each_pixel_as_a_square(
     got = translate_whole(translator, [given_], [0])[0] if whole else translate_tiled(translator, given_, 0, tiling)
     np.testing.assert_array_equal(got, repeated(given_, scale))
     assert all(max(shape[2:]) <= tiling.side for shape in system.shapes)
+    assert whole or len({shape[2:] for shape in system.shapes}) == 1
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 2), (3, 1), (17, 23), (257, 191)])
@@ -99,7 +100,7 @@ def test_srgan_enlarges_every_size(scale: int) -> None:
 
 @torch.no_grad()
 def test_tiles_of_srgan_leave_no_seam() -> None:
-    """Against the network in one piece: a gray level apart at most, by rounding, with the overlap that is the default.
+    """Against the network in one piece, both with 16 bits: less than a gray level (of 255) apart by default.
 
     Convolutions see zeros beyond a tile, so that its border is drawn otherwise than in the whole picture: with 8 pixels
     of overlap that shows. The network has its first weights, and an output as strong as a photograph.
@@ -107,15 +108,16 @@ def test_tiles_of_srgan_leave_no_seam() -> None:
     translator = of_srgan()
     given_ = np.asarray(Image.fromarray(noise(24, 30, 3)).resize((180, 150), Image.Resampling.BICUBIC))
     pixels = torch.tensor(given_).permute(2, 0, 1)[None] / 127.5 - 1
+    given_ = given_.astype(np.uint16) * 257
     output = translator.system.generator.output
     output.weight *= 0.35 / translator.system.generator(pixels).std()
     output.bias -= translator.system.generator(pixels).mean((0, 2, 3))
     whole = translate_whole(translator, [given_], [0])[0].astype(int)
-    assert whole.std() > 10
+    assert whole.std() > 10 * 257
     usual = translate_tiled(translator, given_, 0, Tiling.fitting(80, None, None, 1, 4)).astype(int)
     little = translate_tiled(translator, given_, 0, Tiling.fitting(80, 8, None, 1, 4)).astype(int)
-    assert abs(usual - whole).max() <= 1
-    assert abs(little - whole).max() > 10
+    assert abs(usual - whole).max() < 257
+    assert abs(little - whole).max() > 10 * 257
 
 
 def test_what_a_border_spoils_counts_nothing() -> None:
@@ -324,6 +326,19 @@ def test_frames_of_a_film(make_run: MakeRun, tmp_path: Path) -> None:
         np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out" / name)), expected)
 
 
+def test_eight_and_sixteen_bits_of_one_size_in_a_folder(make_run: MakeRun, tmp_path: Path) -> None:
+    """Each keeps its own bits: they do not pass through the network as one batch."""
+    (tmp_path / "in").mkdir()
+    gray = noise(20, 30, 1)[..., 0]
+    for name, values in (("0", gray), ("1", gray.astype(np.uint16) * 200 + 77), ("2", gray)):
+        Image.fromarray(values).save(tmp_path / "in" / f"{name}.png")
+    ganvas.translate(make_run(scale=2), tmp_path / "in", tmp_path / "out")
+    for name, values, mode in (("0", gray, "L"), ("1", gray.astype(int) * 200 + 77, "I;16"), ("2", gray, "L")):
+        with Image.open(tmp_path / "out" / f"{name}.png") as image:
+            assert image.mode == mode
+            assert abs(np.asarray(image).astype(int) - repeated(values, 2)).max() <= (mode != "L")
+
+
 def test_bicubic_in_bands_is_bicubic_at_once() -> None:
     from ganvas.data.resizing import enlarge
     from ganvas.data.sampler import to_float
@@ -412,6 +427,24 @@ def test_what_goes_wrong_is_one_line(make_run: MakeRun, tmp_path: Path, capsys: 
     message = said([run.path, tmp_path / "broken.png", out], capsys)
     assert message == f"cannot translate {tmp_path / 'broken.png'}: not a picture in a format that Pillow reads"
     assert not out.exists()
+
+
+def test_too_little_memory_is_one_line(
+    make_run: MakeRun, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, path = make_run(scale=4), picture(tmp_path / "in.png", 20, 16)
+    message = "DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes. Error code 12"
+
+    def fail(*given_: Any) -> None:
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(type(ganvas.Run(run.path, "cpu").system), "translate", fail)
+    expected = "1 of 20x16 pixels at once need more memory than cpu has: give a smaller --tile or --batch"
+    with pytest.raises(UserError, match=expected):
+        ganvas.translate(ganvas.Run(run.path, "cpu"), path, tmp_path / "out.png")
+    message = "another"
+    with pytest.raises(RuntimeError, match="another"):
+        ganvas.translate(ganvas.Run(run.path, "cpu"), path, tmp_path / "out.png")
 
 
 def test_weights_that_are_missing_or_damaged(

@@ -23,9 +23,6 @@ from ganvas.viz.grids import to_bytes
 
 Pixels = UInt8[np.ndarray, "_H _W _C"]
 
-TILE = 512
-"""Pixels of the small version: those with a longer side are enlarged in tiles of this side."""
-
 AT_ANY_SIZE = 256
 """Pixels: what sources that can draw at any size are asked for where no run says another."""
 
@@ -153,13 +150,13 @@ def enlarged(small: Pixels, scale: int, method: Literal["bicubic", "nearest"]) -
 
 
 def enlarger(run: Run) -> Callable[[Pixels, int], Pixels]:
-    """What a run makes of a small picture, given its seed, rounded to 8 bits; large ones in tiles.
+    """What a run makes of a small picture, given its seed, rounded to 8 bits; large ones in tiles, as `translate` does.
 
     Raises:
         UserError: The run translates nothing.
     """
     translator = run.translator()
-    tiling = Tiling.fitting(TILE, None, None, translator.multiple)
+    tiling = Tiling.fitting(None, None, None, translator.multiple, translator.scale)
 
     def enlarge(small: Pixels, seed: int) -> Pixels:
         if tiling.whole(*small.shape[:2]):

@@ -61,6 +61,9 @@ PAPER = "arXiv:1609.04802"
 WIDTHS = (1, 1, 2, 2, 4, 4, 8, 8)
 """Channels of the discriminator's convolutions, in units of its width; every second has stride 2 (figure 4)."""
 
+SCORED = ("super-resolution",)
+"""What runs are watched by: PSNR first."""
+
 ANYWHERE = AfterValidator(lambda path: path and path.expanduser().absolute())
 """A file that is found when the run is resumed from elsewhere."""
 
@@ -143,9 +146,9 @@ class Generator(nn.Module):
         self.first = nn.Sequential(nn.Conv2d(config.source_channels, width, 9, 1, 4), nn.PReLU())
         self.blocks = nn.Sequential(*(Block(width) for _ in range(config.blocks)))
         self.last = nn.Sequential(nn.Conv2d(width, width, 3, 1, 1), nn.BatchNorm2d(width))
-        steps = {2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}[config.scale]
+        self.factors = {2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}[config.scale]
         raised: list[nn.Module] = []
-        for factor in steps:
+        for factor in self.factors:
             raised += [upsample(config.upsample, width, width, factor=factor, bias=True), nn.PReLU()]
         self.raised = nn.Sequential(*raised)
         self.output = Conv2d(width, config.channels, 9)
@@ -159,8 +162,7 @@ class Generator(nn.Module):
             x = layer(x)
         if isinstance(enlarge, nn.Sequential):
             # One slope for all channels: the activation may come before the shuffle, which the last layer takes in.
-            convolution, shuffle = enlarge
-            x = self.output.shuffled(activation(convolution(x)), shuffle.upscale_factor)
+            x = self.output.shuffled(activation(enlarge[0](x)), self.factors[-1])
         else:
             x = self.output(activation(enlarge(x)))
         return at_least_float32(x)
@@ -316,6 +318,7 @@ def _paper(steps: int, **changes: object) -> Preset:
         Config(**changes),  # type: ignore[arg-type]
         Training(
             steps=steps, batch=16, ema=0.0, checkpoint_every=10_000, grid_every=10_000, grid_images=16, log_every=100,
+            score_metrics=SCORED,
         ),
         DataOptions(fit="tiles", load_size=256),
     )  # fmt: skip
@@ -328,7 +331,10 @@ def _gan(**changes: object) -> Preset:
 
 
 _SMOKE = Training(steps=4, batch=4, ema=0.9, log_every=1, grid_every=2, checkpoint_every=2, grid_images=4)
-_DEMO = Training(steps=1500, batch=16, ema=0.0, log_every=50, grid_every=500, checkpoint_every=500, grid_images=16)
+_DEMO = Training(
+    steps=1500, batch=16, ema=0.0, log_every=50, grid_every=500, checkpoint_every=500, grid_images=16,
+    score_metrics=SCORED,
+)  # fmt: skip
 
 PRESETS = {
     "smoke": Preset(Config(size=32, width=4, blocks=1), _SMOKE, DataOptions(fit="tiles")),

@@ -194,7 +194,7 @@ def translate_tiled(
     height, width, _ = picture.shape
     scale = translator.scale
     tall, wide = translator.padded(height), translator.padded(width)
-    high, broad = tiling.side_for(tall), tiling.side_for(wide)
+    high, broad = (translator.padded(tiling.side_for(length)) for length in (tall, wide))
     tops, lefts = (
         starts(length, side, tiling.overlap, translator.multiple) for length, side in ((tall, high), (wide, broad))
     )

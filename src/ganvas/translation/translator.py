@@ -102,7 +102,9 @@ class Translator:
         try:
             with torch.no_grad(), self.autocast():
                 found = self.system.translate(given, list(seeds), self.direction).float().cpu()
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:  # of CUDA torch.OutOfMemoryError is one
+            if not (isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)):
+                raise
             raise UserError(
                 f"{len(pictures)} of {wide}x{tall} pixels at once need more memory than {self.device} has: "
                 "give a smaller --tile or --batch"

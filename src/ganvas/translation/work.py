@@ -123,14 +123,14 @@ class Work:
         return Job(number, found, found.note)
 
     def computed(self, jobs: Iterable[Job], progress: Callable[[int, int], None]) -> Iterator[Job]:
-        """Translates pictures: small ones of one size that follow each other together, large ones in tiles."""
+        """Translates pictures: small ones of one size and kind that follow each other together, large ones in tiles."""
         together: list[Job] = []
         for job in jobs:
             if job.read is None:
                 yield job
                 continue
             shape = job.read.pixels.shape
-            if together and (_shape(together[0]) != shape or len(together) == self.at_once(shape)):
+            if together and (_kind(together[0]) != _kind(job) or len(together) == self.at_once(shape)):
                 yield from self.at_a_time(together)
                 together = []
             if self.tiling.whole(*shape[:2]):
@@ -215,5 +215,6 @@ class Work:
         }
 
 
-def _shape(job: Job) -> tuple[int, ...]:
-    return job.read.pixels.shape if job.read else ()
+def _kind(job: Job) -> tuple[object, ...]:
+    """What pictures that pass through the network together have in common: size, channels and bits."""
+    return (job.read.pixels.shape, job.read.pixels.dtype) if job.read else ()

@@ -37,7 +37,7 @@ class Config:
     """Channels inside."""
     norm: bool = False
     """Batch norm in the generator and dropout in the discriminator."""
-    noise: Literal["drawn", "batch"] = "drawn"
+    drawing: Literal["drawn", "batch"] = "drawn"
     """Where latents come from: drawn, or a projection of the batch's pictures."""
     order: Literal["alternating", "simultaneous"] = "alternating"
     """When optimisers move."""
@@ -93,7 +93,7 @@ class Toy(System):
 
     def latents(self, batch: Batch) -> Tensor:
         image = batch["image"]
-        if self.config.noise == "batch":
+        if self.config.drawing == "batch":
             return image.mean(1).flatten(1)[:, ::17]
         return torch.randn(len(image), 4, device=image.device)
 
