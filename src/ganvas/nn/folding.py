@@ -41,7 +41,7 @@ def fold_down(kernel: Float[Tensor, "O I 3 3"]) -> Float[Tensor, "O I 4 4"]:
 def fold_shuffled(factor: int) -> Callable[[Float[Tensor, "O I K K"]], Tensor]:
     """What turns the kernel of a convolution after a pixel shuffle by `factor` into that of the one before it.
 
-    Kernels are odd and keep the size; the new one is (factor^2 O, factor^2 I, k, k), k the least odd side that holds it.
+    Kernels are odd and keep the size; the new one is (factor^2 O, factor^2 I, k, k), k the least odd side to hold it.
     """
 
     def fold(kernel: Float[Tensor, "O I K K"]) -> Tensor:
