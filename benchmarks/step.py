@@ -52,8 +52,8 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     # The steps after both warm-ups.
     "simgan": {"step": {"refiner_warmup": 0, "discriminator_warmup": 0}},
     "srgan": {
-        "srresnet": {"adversarial_weight": 0.0},
-        "mse": {"adversarial_weight": 1e-3},
+        "srresnet": {"adversarial_weight": 0.0, "content": "mse"},
+        "mse": {"adversarial_weight": 1e-3, "content": "mse"},
         "vgg22": {"adversarial_weight": 1e-3, "content": "vgg", "vgg_layer": (2, 2)},
         "vgg54": {"adversarial_weight": 1e-3, "content": "vgg", "vgg_layer": (5, 4)},
     },

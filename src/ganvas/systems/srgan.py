@@ -54,6 +54,7 @@ from ganvas.nn.dtypes import at_least_float32
 from ganvas.nn.latent import FAKE, once
 from ganvas.nn.layers import Conv2d
 from ganvas.nn.optim import Adams
+from ganvas.nn.prelu import PReLU
 from ganvas.nn.upsample import Upsampling, upsample
 
 PAPER = "arXiv:1609.04802"
@@ -124,7 +125,7 @@ class Block(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv2d(width, width, 3, 1, 1), nn.BatchNorm2d(width), nn.PReLU(),
+            nn.Conv2d(width, width, 3, 1, 1), nn.BatchNorm2d(width), PReLU(),
             nn.Conv2d(width, width, 3, 1, 1), nn.BatchNorm2d(width),
         )  # fmt: skip
 
@@ -143,13 +144,13 @@ class Generator(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         width = config.width
-        self.first = nn.Sequential(nn.Conv2d(config.source_channels, width, 9, 1, 4), nn.PReLU())
+        self.first = nn.Sequential(nn.Conv2d(config.source_channels, width, 9, 1, 4), PReLU())
         self.blocks = nn.Sequential(*(Block(width) for _ in range(config.blocks)))
         self.last = nn.Sequential(nn.Conv2d(width, width, 3, 1, 1), nn.BatchNorm2d(width))
         self.factors = {2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}[config.scale]
         raised: list[nn.Module] = []
         for factor in self.factors:
-            raised += [upsample(config.upsample, width, width, factor=factor, bias=True), nn.PReLU()]
+            raised += [upsample(config.upsample, width, width, factor=factor, bias=True), PReLU()]
         self.raised = nn.Sequential(*raised)
         self.output = Conv2d(width, config.channels, 9)
 
