@@ -112,7 +112,8 @@ def write(path: Path, found: dict[str, Any], seeds: Sequence[int], runs: Sequenc
     """Writes what an experiment found, with what it takes to find it again."""
     environments = [json.loads((run.path / "environment.json").read_text()) for run in runs]
     about: dict[str, Any] = {
-        "command": " ".join(["python", *sys.argv]),
+        # Of files that lie elsewhere on each machine the name is enough.
+        "command": " ".join(["python", *(Path(word).name if Path(word).is_absolute() else word for word in sys.argv)]),
         "environment": {key: value for key, value in environment().items() if key != "command"},
         "seeds": list(seeds),
         "minutes": round((time.perf_counter() - START) / 60, 2),
