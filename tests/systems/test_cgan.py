@@ -106,7 +106,7 @@ def test_the_losses_at_chance():
         ({"classes": 1}, "two or more"),
         ({"classes": "auto"}, "number of classes is not known"),
         ({"size": 30}, "multiple of 4, not 30"),
-        ({"discriminator": "unet", "size": 28}, "not 28"),
+        ({"discriminator": "unet", "size": 28}, "not of 28"),
         ({"optimizer": "sgd", "adam": cgan.Adams(beta1=0.1)}, "do nothing with --optimizer sgd"),
     ],
 )
