@@ -357,7 +357,7 @@ def test_mistakes_end_in_one_line(words, said, pix2pix, data, tiny, tmp_path, tm
         ganvas.train("unetgan", "smoke", data=data / "target", out=noise, **given)
         capsys.readouterr()
     places = {"pix2pix": pix2pix.path, "target": data / "target", "source": data / "source", "other": other}
-    words = [word.format(**places, drawing=noise) for word in words]
+    words = [word.format(**places, noise=noise) for word in words]
     assert run_command(["evaluate", *words, "--features", tiny]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and re.search(said, error), error
