@@ -10,7 +10,7 @@ Scores are those of `ganvas evaluate`: PSNR and SSIM of Y without 4 pixels of bo
 that three of the losses look through; `feature_distance` and `perceptual_distance` by efficientnet_lite0, which none
 does; sharpness over that of the truth. Differences are paired by seed.
 
-Writes results/srgan_losses.json and .png: a crop of each photograph at full zoom. An hour and a half on two cores.
+Writes results/srgan_losses.json and .png: a crop of each photograph at full zoom. About an hour on two cores.
 """
 
 from __future__ import annotations

@@ -306,7 +306,7 @@ SYSTEM = SRGAN
 
 
 def total_variation(images: Float[Tensor, "B C H W"]) -> Float[Tensor, ""]:
-    """The length of the gradient, a mean over places and pictures, summed over channels (v1 of the paper, eq. 8)."""
+    """The length of the gradient, a mean over places and pictures, summed over channels (section 3.2)."""
     down = F.pad(images.diff(dim=2), (0, 0, 0, 1))
     across = F.pad(images.diff(dim=3), (0, 1))
     # The root has no finite slope at 0, where neighbours are equal.
