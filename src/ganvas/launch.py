@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from ganvas import systems
 from ganvas.data import Data, open_data
+from ganvas.data.described import Described
 from ganvas.data.source import absolute
 from ganvas.engine.distributed import Ranks, join
 from ganvas.engine.folder import RunFolder, Settings, one_line, plain, setting_names
@@ -89,11 +90,13 @@ def start(
     with join(chosen.training.device) as ranks:
         if ranks.any(ranks.first and _used(folder)):
             folder.refuse_used()
+        if init_from is None and _stand_in(system, chosen.config).inherited:
+            raise UserError("this stage goes on from a run of the stages before it: give --init-from RUN")
         prepared = _open(system, data, chosen, ranks)
         precision = resolve_precision(chosen.training.precision, ranks.device)
         # Stored as found, so that a resumed run computes in the same format.
         chosen = Preset(
-            _with_classes(chosen.config, prepared),
+            _from_data(chosen.config, prepared),
             dataclasses.replace(chosen.training, precision=precision),
             chosen.data,
         )
@@ -154,6 +157,7 @@ def _open(system: str, data: str, chosen: Preset, ranks: Ranks) -> Data:
         "source_channels": getattr(config, "source_channels", None),
         "sides": systems.find(system).SYSTEM.sides,
         "scale": getattr(config, "scale", 1),
+        "needs": _stand_in(system, config).needs,
     }
     return ranks.in_turn(lambda: open_data(data, chosen.data, **wanted, progress=ranks.first))
 
@@ -173,7 +177,44 @@ def _facts(prepared: Data) -> dict[str, Any]:
         "classes": list(prepared.classes or []),
         "licence": prepared.licence or "",
         "count": prepared.describe()["count"],
+        **({"encoder": prepared.encoder, "parts": list(prepared.parts)} if isinstance(prepared, Described) else {}),
     }
+
+
+STAND_INS = {"classes": 2, "embedding": 1024, "keypoints": 15}
+"""What `auto` is taken for where there is no data to ask: least classes, the embedding of GAN-CLS, the parts of a bird."""
+
+
+def _stand_in(system: str, config: Any) -> System:
+    """A system without weights, of a configuration that may leave something to the data."""
+    kind = systems.find(system).SYSTEM
+    for name, value in STAND_INS.items():
+        if getattr(config, name, 0) == "auto":
+            # Systems that can do without classes are then without.
+            needed = name != "classes" or "label" in kind.needs
+            config = dataclasses.replace(config, **{name: value if needed else 0})
+    with torch.device("meta"):
+        built: System = kind(config)
+    return built
+
+
+def _from_data(config: Any, prepared: Data) -> Any:
+    """The configuration with `classes`, `embedding` and `keypoints` as the data has them.
+
+    Raises:
+        UserError: If it asks for another number than the data has, or for classes of data without any.
+    """
+    there = {}
+    if isinstance(prepared, Described):
+        there = {"embedding": prepared.embedding, "keypoints": len(prepared.parts)}
+    for name, found in there.items():
+        asked = getattr(config, name, 0)
+        if asked == "auto" and found:
+            config = dataclasses.replace(config, **{name: found})
+        elif found and asked and asked != found:
+            what = "numbers in an embedded caption" if name == "embedding" else "keypoints"
+            raise UserError(f"--{name} is {asked} but the data has {found} {what}: give --{name} auto")
+    return _with_classes(config, prepared)
 
 
 def _with_classes(config: Any, prepared: Data) -> Any:
@@ -212,17 +253,13 @@ def _check_needs(system: System, prepared: Data, name: str) -> None:
 def describe(system: str, preset: str, chosen: Preset) -> dict[str, Any]:
     """Networks, parameter counts and settings of a system that is not trained yet, JSON types.
 
-    Nothing is allocated: the networks are built on PyTorch's meta device. Without data, `classes` of `auto` are none,
-    or two where a system cannot do without.
+    Nothing is allocated: the networks are built on PyTorch's meta device. What is `auto` without data is taken from
+    `STAND_INS`; classes are none where a system can do without.
 
     Raises:
         UserError: If the settings contradict each other.
     """
-    config, kind = chosen.config, systems.find(system).SYSTEM
-    if getattr(config, "classes", 0) == "auto":
-        config = dataclasses.replace(config, classes=2 if "label" in kind.needs else 0)
-    with torch.device("meta"):
-        built: System = kind(config)
+    built = _stand_in(system, chosen.config)
     networks, seen = {}, set[int]()
     for name, network in built.named_children():
         # A network that a loss refers to as well is counted where it comes first.

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from ganvas import systems
+from ganvas.conditions import Asked, Box, along, box_of, captions_of, completed, keypoints_of, repeated
 from ganvas.data import DataOptions
 from ganvas.engine.checkpoint import Checkpoint
-from ganvas.engine.files import write_atomically
-from ganvas.engine.folder import RunFolder, Settings, ganvas_version
+from ganvas.engine.folder import RunFolder, Settings
 from ganvas.engine.precision import autocast, resolve_device, resolve_precision
 from ganvas.engine.preview import sample_in_batches
 from ganvas.engine.scoring import best_step
@@ -26,7 +25,9 @@ from ganvas.engine.system import Batch, System
 from ganvas.engine.training import Device, Precision
 from ganvas.errors import UserError
 from ganvas.translation.translator import Translator, direction_of
-from ganvas.viz.grids import grid, save_png, to_bytes
+
+if TYPE_CHECKING:
+    from ganvas.text.encoders import Encoder
 
 Which = Literal["newest", "best"] | int
 """Which checkpoint of a run: the newest that is whole, the one with the best score, or that of a step."""
@@ -115,6 +116,67 @@ class Run:
                 system.prepare_sampling()
         return system.eval()
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """What it learnt from, by the names of a batch: `image`, `text`, `boxes`, `keypoints`, ..."""
+        return self.system.needs
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """What makes vectors of captions, the same as in training.
+
+        Raises:
+            UserError: If it learnt from no captions or from vectors of a file, or the encoder here is another.
+        """
+        from ganvas.text.encoders import find_encoder
+
+        known = self.settings.data.get("encoder")
+        if not known:
+            raise UserError(f"{self.path} was trained without captions")
+        name = known["name"]
+        if Path(name).suffix.lower() in (".npy", ".safetensors"):
+            raise UserError(
+                f"{self.path} learnt from vectors in {name}, whose encoder is not known here: give --embeddings FILE "
+                "with the vectors of captions instead of --text"
+            )
+        encoder = find_encoder(name, self.device)
+        if encoder.hash != known["hash"]:
+            raise UserError(
+                f"{self.path} learnt from another version of the encoder {name} (hash {known['hash'][:12]}) than is "
+                f"here ({encoder.hash[:12]}): put that one in its place, or give --embeddings FILE"
+            )
+        return encoder
+
+    def conditions(self, n: int, seed: int = 0, **asked: Unpack[Asked]) -> Batch:
+        """What pictures are to be drawn from, as tensors: `text`, `boxes` and `keypoints`, those that are asked for.
+
+        Args:
+            n: How many pictures. Several captions are taken in turn.
+            seed: Of the first, for keypoints that are completed at random.
+            **asked: See `ganvas.conditions.Asked`.
+
+        Raises:
+            UserError: If the run does not draw from such, or they cannot be.
+        """
+        found: Batch = {}
+        if (captions := captions_of(self, asked.get("text"), asked.get("embeddings"))) is not None:
+            found["text"] = captions.vectors
+        if (box := asked.get("box")) is not None:
+            found["boxes"] = box_of(self, box)[None]
+        other = asked.get("complete")
+        if (keypoints := asked.get("keypoints")) is not None or other is not None:
+            found["keypoints"] = keypoints_of(self, {} if keypoints is None else keypoints)[None]
+        found = repeated(found, n)
+        if other is not None:
+            seeds, standing = range(seed, seed + n), self.system.standing
+            filled = found if standing is None else standing.filled(seeds, found)
+            found["keypoints"] = completed(self, self.beside(other), found["keypoints"], filled["text"], seeds)
+        return found
+
+    def beside(self, other: Run | str | Path) -> Run:
+        """Another run, on the same device."""
+        return other if isinstance(other, Run) else Run(other, cast(Device, self.device.type))
+
     def sample(
         self,
         n: int,
@@ -124,6 +186,7 @@ class Run:
         classes: str | int | Sequence[str | int] | None = None,
         conditions: Batch | None = None,
         batch: int = 32,
+        **asked: Unpack[Asked],
     ) -> Float[Tensor, "n C H W"]:
         """Draws pictures; picture i depends on `seed` + i and its own conditions alone.
 
@@ -134,14 +197,17 @@ class Run:
             classes: Names or numbers of classes to draw, in turn, see `labels`; the system chooses if not given.
             conditions: Other tensors to condition on, with n entries each.
             batch: Pictures that pass through the networks at once.
+            **asked: `text`, `box`, `keypoints`, ...: see `ganvas.conditions.Asked`.
 
         Returns:
             Pictures in [-1, 1], float32, on the CPU.
 
         Raises:
-            UserError: If there are no pictures to draw, or no such class, or the run translates pictures.
+            UserError: If there are no pictures to draw, or no such class, or the run translates pictures, or does not
+                draw from what is asked for.
         """
-        return torch.cat(list(self.draw(n, seed, truncation, classes=classes, conditions=conditions, batch=batch)))
+        drawn = self.draw(n, seed, truncation, classes=classes, conditions=conditions, batch=batch, **asked)
+        return torch.cat(list(drawn))
 
     def draw(
         self,
@@ -152,21 +218,82 @@ class Run:
         classes: str | int | Sequence[str | int] | None = None,
         conditions: Batch | None = None,
         batch: int = 32,
+        **asked: Unpack[Asked],
     ) -> Iterator[Float[Tensor, "B C H W"]]:
         """Draws the pictures of `sample` a batch at a time, for more of them than memory holds."""
-        if n < 1 or seed < 0:
-            raise UserError(f"cannot draw {n} pictures from seed {seed}: at least 1 picture, and a seed of 0 or more")
-        if truncation is not None and not truncation >= 0:
-            raise UserError(f"truncation is a threshold of at least 0, not {truncation}")
+        check_amount(n, seed, truncation)
         conditions = dict(conditions or {})
         if "source" not in conditions:
-            self._refuse_to_draw()
+            self.refuse_to_draw()
         if classes is not None:
             labels = self.labels(classes)
             conditions["label"] = torch.tensor([labels[i % len(labels)] for i in range(n)])
+        conditions |= self.conditions(n, seed, **asked)
         system, seeds = self.system, range(seed, seed + n)
         with autocast(self.precision, self.device):
             yield from sample_in_batches(system, seeds, conditions, truncation, batch)
+
+    def between(
+        self,
+        n: int,
+        seed: int = 0,
+        truncation: float | None = None,
+        *,
+        to_text: str | None = None,
+        to_box: Box | None = None,
+        frames: int = 9,
+        classes: str | int | Sequence[str | int] | None = None,
+        batch: int = 32,
+        **asked: Unpack[Asked],
+    ) -> Float[Tensor, "n frames C H W"]:
+        """Pictures on the way from one caption to another, from one box to another, or both; all else stays.
+
+        The vectors of captions, and the four numbers of boxes, lie on a straight line between the two. Each row has the
+        latent of one seed, and of the same seed what it is not asked for.
+
+        Args:
+            n: Rows.
+            seed: Seed of the first row.
+            truncation: As for `sample`.
+            to_text: Caption of the last picture of each row; `text` is that of the first.
+            to_box: Box of the last picture of each row; `box` is that of the first.
+            frames: Pictures a row.
+            classes: One for each row, in turn.
+            batch: Pictures that pass through the networks at once.
+            **asked: See `ganvas.conditions.Asked`; keypoints are completed once, with the first caption.
+
+        Returns:
+            In [-1, 1], float32, on the CPU.
+
+        Raises:
+            UserError: If one end is missing, and as `sample` does.
+        """
+        check_amount(n, seed, truncation)
+        self.refuse_to_draw()
+        if to_text is None and to_box is None:
+            raise UserError("nothing changes on the way: give --to-text or --to-box")
+        if frames < 2:
+            raise UserError(f"a way has at least 2 pictures, its ends, not {frames}")
+        found = self.conditions(n, seed, **asked)
+        conditions = {name: value.repeat_interleave(frames, 0) for name, value in found.items()}
+        if to_text is not None:
+            ends = captions_of(self, to_text, None)
+            start = captions_of(self, asked.get("text"), asked.get("embeddings"))
+            if ends is None or start is None or len(start) != 1:
+                raise UserError("--to-text is where a way ends: give one --text where it begins")
+            conditions["text"] = along(start.vectors[0], ends.vectors[0], frames).repeat(n, 1)
+        if to_box is not None:
+            end = box_of(self, to_box)
+            if "boxes" not in found:
+                raise UserError("--to-box is where a way ends: give --box where it begins")
+            conditions["boxes"] = along(found["boxes"][0], end, frames).repeat(n, 1)
+        if classes is not None:
+            labels = self.labels(classes)
+            conditions["label"] = torch.tensor([labels[i % len(labels)] for i in range(n)]).repeat_interleave(frames)
+        seeds = [row for row in range(seed, seed + n) for _ in range(frames)]
+        with autocast(self.precision, self.device):
+            pictures = torch.cat(list(sample_in_batches(self.system, seeds, conditions, truncation, batch)))
+        return pictures.reshape(n, frames, *pictures.shape[1:])
 
     def save_samples(
         self,
@@ -176,51 +303,34 @@ class Run:
         truncation: float | None = None,
         *,
         classes: str | int | Sequence[str | int] | None = None,
+        to_text: str | None = None,
+        to_box: Box | None = None,
+        frames: int = 9,
+        **asked: Unpack[Asked],
     ) -> None:
         """Draws pictures into files that name the run and the licence of its data.
 
         Args:
-            out: A `.png` file for one grid of all, or a folder for one file a picture, named by its seed. Of a run on
-                points, a `.csv` file with a row for each.
-            n: How many.
+            out: A `.png` file for one grid of all, with captions beside it, or a folder for one file a picture, named
+                by caption and seed. Of a run on points, a `.csv` file with a row for each.
+            n: How many of each caption; the seeds are the same for all.
             seed: Seed of the first.
             truncation: See `sample`.
             classes: See `sample`.
+            to_text: Draw the way to this caption, see `between`: a row for each of n seeds.
+            to_box: Draw the way to this box.
+            frames: Pictures a row, on a way.
+            **asked: See `ganvas.conditions.Asked`.
 
         Raises:
             UserError: If `out` cannot be written, and as `sample` does.
         """
-        self._refuse_to_draw()
-        path = Path(out)
-        one_file = path.suffix.lower() in (".png", ".csv") and not path.is_dir()
-        if path.suffix.lower() in (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"):
-            raise UserError(f"{path}: pictures are written as PNG; name a .png file or a folder")
-        of_points = self.config.size == 1
-        if of_points != (path.suffix.lower() == ".csv"):
-            raise UserError(
-                f"{self.path} draws numbers, not pictures: name a .csv file" if of_points
-                else f"{path}: pictures are written as PNG; name a .png file or a folder"
-            )  # fmt: skip
-        batches = self.draw(n, seed, truncation, classes=classes)
-        texts = {
-            "Software": f"ganvas {ganvas_version()}",
-            "Source": f"{self.settings.system} {self.settings.preset}, step {self.step}, seed {seed}",
-            "Copyright": self.settings.data["licence"],
-        }
-        try:
-            (path.parent if one_file else path).mkdir(parents=True, exist_ok=True)
-            if of_points:
-                rows = torch.cat(list(batches)).flatten(1).tolist()
-                write_atomically(path, "".join(",".join(map(repr, row)) + "\n" for row in rows).encode())
-                return
-            if one_file:
-                save_png(path, grid(torch.cat(list(batches))), texts)
-                return
-            for picture in itertools.chain.from_iterable(batches):
-                save_png(path / f"seed-{seed:08d}.png", to_bytes(picture[None])[0], texts)
-                seed += 1
-        except OSError as error:
-            raise UserError(f"cannot write to {path}: {error.strerror or error}") from error
+        from ganvas.drawing import save_between, save_samples
+
+        if to_text is None and to_box is None:
+            save_samples(self, Path(out), n, seed, truncation, classes, asked)
+        else:
+            save_between(self, Path(out), n, seed, truncation, classes, asked, to_text, to_box, frames)
 
     def translate(
         self,
@@ -276,7 +386,7 @@ class Run:
         context = partial(autocast, self.precision, self.device)
         return Translator(self.system, direction, self.device, context, inputs, outputs)
 
-    def _refuse_to_draw(self) -> None:
+    def refuse_to_draw(self) -> None:
         """Refuses to draw from noise what is drawn from pictures.
 
         Raises:
@@ -327,6 +437,18 @@ class Run:
                 return int(name)
             raise UserError(f"there is no class number {int(name)}: they go from 0 to {count - 1}")
         raise UserError(f"there is no class {name!r}{systems.nearest(str(name), self.classes)}")
+
+
+def check_amount(n: int, seed: int, truncation: float | None) -> None:
+    """Refuses numbers that nothing can be drawn with.
+
+    Raises:
+        UserError: They are such.
+    """
+    if n < 1 or seed < 0:
+        raise UserError(f"cannot draw {n} pictures from seed {seed}: at least 1 picture, and a seed of 0 or more")
+    if truncation is not None and not truncation >= 0:
+        raise UserError(f"truncation is a threshold of at least 0, not {truncation}")
 
 
 def _is_number(name: Any) -> bool:

@@ -31,7 +31,9 @@ def test_names_as_labels_and_further_columns(folder: Path, options: DataOptions)
     data = open_data(folder, options, size=8)
     assert data.names == ["a.png", "b.png", "c.jpg"] and data.classes == ["ant", "zebra"]
     assert data.labels is not None and data.labels.tolist() == [0, 1, 1]
-    assert data.columns == {"bbox": [None, [1, 2, 3, 4], None], "text": [None, "stripes", "more\u2028stripes"]}
+    # Of 40x30 pixels the middle 30x30 are kept.
+    assert data.columns["bbox"] == [None, pytest.approx([-4 / 30, 2 / 30, 3 / 30, 4 / 30]), None]
+    assert data.columns["text"] == [None, "stripes", "more\u2028stripes"] and len(data.columns) == 2
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])

@@ -27,6 +27,7 @@ def smoke(name, preset="smoke", **changes):
 def batch_for(system, count=4):
     size, channels = system.config.size, system.config.channels
     batch = {"image": torch.rand(count, channels, size, size) * 2 - 1, **sources(system, count)}
+    batch |= described(system, count)
     if "label" in system.needs:
         batch["label"] = torch.arange(count) % system.classes
     assert system.needs <= set(batch)
@@ -39,6 +40,27 @@ def sources(system, count):
         return {}
     size, generator = system.config.size // system.scale, torch.Generator().manual_seed(0)
     return {"source": torch.rand(count, system.config.source_channels, size, size, generator=generator) * 2 - 1}
+
+
+def described(system, count):
+    """Captions, boxes and keypoints of a system that draws by them, the first pictures' the same however many."""
+    generator, config = torch.Generator().manual_seed(1), system.config
+    corners = torch.rand(count, 2, generator=generator) / 2
+    visible = (torch.rand(count, getattr(config, "keypoints", 1), 1, generator=generator) > 0.3).float()
+    visible[:, -1] = 0  # so that there is something to draw
+    there = {
+        "text": lambda: torch.randn(count, config.embedding, generator=generator),
+        "boxes": lambda: torch.cat([corners, 0.1 + torch.rand(count, 2, generator=generator) * 0.4], 1),
+        "keypoints": lambda: visible * torch.cat([torch.rand(*visible.shape[:2], 2, generator=generator), visible], 2),
+    }
+    return {name: make() for name, make in there.items() if name in system.needs}
+
+
+def ready(system):
+    """As a run does before it samples: with conditions of some pictures, under which statistics are estimated."""
+    system.begin([batch_for(system, 8)])
+    system.prepare_sampling()
+    system.eval()
 
 
 def groups(system, step=0):
@@ -110,6 +132,7 @@ def test_updates_are_finite_and_move_their_networks_and_no_others(name, preset, 
 def test_every_parameter_of_an_update_gets_a_gradient(name, preset):
     """A part that is built and never used would be carried around in every checkpoint."""
     system = smoke(name, preset)
+    learning = {key for key, parameter in system.named_parameters() if parameter.requires_grad}  # the rest is inherited
     reached = set()
     for step in range(3):
         batch = batch_for(system)
@@ -119,16 +142,15 @@ def test_every_parameter_of_an_update_gets_a_gradient(name, preset):
                     parameter.grad = None
                 sum(update.loss(batch).values()).backward()
                 reached |= {key for key, parameter in system.named_parameters() if parameter.grad is not None}
-    assert reached == {key for key, _ in system.named_parameters()}
+    assert reached == learning
 
 
 @pytest.mark.parametrize(("name", "preset"), smallest())
 def test_a_picture_depends_on_its_seed_alone(name, preset):
     system = smoke(name, preset).eval()
     with torch.no_grad():
-        system.prepare_sampling()
-        system.eval()
-        given = sources(system, 6)
+        ready(system)
+        given = sources(system, 6) | described(system, 6)
         many = system.sample(range(6), given)
         alone = {name: value[4:5] for name, value in given.items()}
         one = system.sample([4], alone if not system.classes else {"label": torch.tensor([4 % system.classes])})
@@ -144,10 +166,9 @@ def test_samples_are_drawn_at_their_latents(name, preset):
     system = smoke(name, preset).eval()
     if system.prior is None:
         pytest.skip("the system draws from no noise")
-    conditions = {"label": torch.tensor([1, 1, 0])} if system.classes else {}
+    conditions = described(system, 3) | ({"label": torch.tensor([1, 1, 0])} if system.classes else {})
     with torch.no_grad():
-        system.prepare_sampling()
-        system.eval()
+        ready(system)
         sampled = system.sample([3, 0, 7], conditions)
         drawn = system.from_latents(system.prior.seeded([3, 0, 7]), conditions)
     assert torch.equal(sampled, drawn)
@@ -160,9 +181,9 @@ def test_truncation_narrows_the_pictures(name, preset):
         pytest.skip("the system draws from no noise")
     # Of one class, where there are classes: those differ by more than the latent makes of them.
     label = {"label": torch.zeros(16, dtype=torch.int64)} if system.classes else {}
+    label |= {name: value.expand(16, *value.shape[1:]) for name, value in described(system, 1).items()}
     with torch.no_grad():
-        system.prepare_sampling()
-        system.eval()
+        ready(system)
         spread = [system.sample(range(16), label, truncation).std(0).mean() for truncation in (None, 0.5, 1e-3)]
     assert spread[0] > spread[1] > spread[2]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,7 +28,15 @@ from ganvas.cli.options import (
     Training,
     Translating,
 )
-from ganvas.cli.parsing import parse, parse_with_options, parse_with_settings, seeds, system_and_preset, which
+from ganvas.cli.parsing import (
+    numbers,
+    parse,
+    parse_with_options,
+    parse_with_settings,
+    seeds,
+    system_and_preset,
+    which,
+)
 from ganvas.errors import UserError
 
 
@@ -89,7 +98,24 @@ def sample(words: list[str]) -> None:
     from ganvas.run import load
 
     run = load(arguments.run, device=arguments.device, checkpoint=which(arguments.checkpoint))
-    run.save_samples(arguments.out, arguments.n, arguments.seed, arguments.truncation, classes=arguments.classes)
+    run.save_samples(
+        arguments.out,
+        arguments.n,
+        arguments.seed,
+        arguments.truncation,
+        classes=arguments.classes,
+        to_text=arguments.to_text,
+        to_box=numbers(arguments.to_box, "--to-box"),
+        frames=arguments.frames,
+        text=arguments.text or None,
+        embeddings=arguments.embeddings,
+        box=numbers(arguments.box, "--box"),
+        keypoints=arguments.keypoints,
+        complete=arguments.complete,
+    )
+    captions = [*arguments.text, *filter(None, [arguments.to_text])]
+    if captions and (doubts := run.encoder.doubts(captions)):
+        print(f"ganvas: note: {doubts}", file=sys.stderr)
     print(arguments.out)
 
 

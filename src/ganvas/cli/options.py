@@ -76,7 +76,7 @@ class Sampling(Common):
     """A .png file for one grid, or a folder for one file a picture; of points, a .csv file."""
 
     n: int = 64
-    """Pictures."""
+    """Pictures; of each caption, where several are given; rows on the way to another caption or box."""
 
     seed: int = 0
     """Seed of the first picture; the next ones count on from it."""
@@ -86,6 +86,33 @@ class Sampling(Common):
 
     classes: Annotated[str | None, tyro.conf.arg(name="class")] = None
     """Draw this class only, by name or number from 0; several with commas between them in turn: cat,dog."""
+
+    text: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """What to draw, of a run that learnt captions. Given several times, the same seeds are drawn for each caption.
+    Default: captions of training pictures."""
+
+    embeddings: Path | None = None
+    """Instead of --text: a .npy file of their vectors (N, E), for a run that learnt from such."""
+
+    box: str | None = None
+    """Where the object is to be, of a run that learnt boxes: x,y,width,height as shares of the picture, x and y of the
+    upper left corner, such as 0.25,0.25,0.5,0.5. Default: boxes of training pictures."""
+
+    keypoints: Path | None = None
+    """Where its parts are to be, of a run that learnt keypoints: a JSON file {part: [x, y]}, or a list of
+    [x, y, visible] in the order of the parts, in shares of the picture. Default: keypoints of training pictures."""
+
+    complete: Path | None = None
+    """A run that completes keypoints: it places the parts that --keypoints leaves out."""
+
+    to_text: str | None = None
+    """Draw the way from --text to this caption, a row for each seed."""
+
+    to_box: str | None = None
+    """Draw the way from --box to this one, a row for each seed."""
+
+    frames: int = 9
+    """Pictures of a row, on a way."""
 
     checkpoint: str = "newest"
     """Which checkpoint: newest, best (by score), or its step."""

@@ -133,3 +133,21 @@ def seeds(text: str | None, flag: str) -> tuple[int, ...]:
     if not all(part.isdecimal() for part in parts):
         raise UserError(f"{flag} takes seeds with commas between them, such as 3,17,42, not {text!r}")
     return tuple(map(int, parts))
+
+
+def numbers(text: str | None, flag: str) -> tuple[float, ...] | None:
+    """The four numbers of a box as a flag names them, with commas or spaces between them; None if it is not given.
+
+    Raises:
+        UserError: They are not four numbers.
+    """
+    if text is None:
+        return None
+    parts = text.replace(",", " ").split()
+    try:
+        found = tuple(map(float, parts))
+    except ValueError:
+        found = ()
+    if len(found) != 4:
+        raise UserError(f"{flag} takes x,y,width,height, such as 0.25,0.25,0.5,0.5, not {text!r}")
+    return found

@@ -3,13 +3,16 @@
     open_data(SRC) -> Prepared -> Sampler      -> {"image": (B, C, H, W) in [-1, 1], "label": (B,)}
                    -> Points   -> PointSampler -> {"image": (B, D, 1, 1)}
                    -> Sides    -> SidesSampler -> {"source": (B, C, H, W), "image": (B, D, H, W)}
+                   -> Described -> DescribedSampler -> {"image", "label", "text": (B, E), "boxes": (B, 4),
+                                                        "keypoints": (B, K, 3)}
                    -> Reduced  -> ReducedSampler -> {"source": (B, C, H / r, W / r), "image": (B, C, H, W)}
 
 `source.py` says what a source is, `folder.py`, `archive.py` and each file in `builtin/` are one kind each;
 `decode.py` turns bytes into a square picture, `store.py` is the format on disk, `prepare.py` the cache,
 `sampler.py` what a training step calls. `points.py` is data made of numbers, for demonstrations. `pairing.py` finds
 the two sides of what a user named and `sides.py` draws from both; `squares.py` cuts pictures at their own resolution,
-`resizing.py` makes small versions and `reduced.py` draws photos with theirs; `opening.py` is where a system's data is
+`resizing.py` makes small versions and `reduced.py` draws photos with theirs; `places.py` moves boxes and keypoints with
+their pictures and `described.py` draws pictures with these and with captions; `opening.py` is where a system's data is
 opened.
 """
 
@@ -20,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ganvas.data.check import Report, SidesReport, check_data
+    from ganvas.data.described import Described
     from ganvas.data.opening import Data, open_data
     from ganvas.data.options import DataOptions
     from ganvas.data.points import Points
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Data",
     "DataOptions",
+    "Described",
     "Item",
     "Points",
     "Prepared",
@@ -52,6 +57,7 @@ __all__ = [
 _HOME = {
     "Data": "opening",
     "DataOptions": "options",
+    "Described": "described",
     "Item": "source",
     "Points": "points",
     "Prepared": "store",

@@ -178,8 +178,7 @@ def to_square(image: Image.Image, side: int, channels: int, fit: str, background
         left, top = (width - short) // 2, (height - short) // 2
         image = image.crop((left, top, left + short, top + short))
     if fit == "pad" and width != height:
-        scale = side / max(width, height)
-        inner = (max(1, round(width * scale)), max(1, round(height * scale)))
+        inner = inner_size(width, height, side)
         canvas = Image.new("RGB", (side, side), background) if channels % 2 else Image.new(mode, (side, side))
         small = _resized(image, inner)
         canvas.paste(small.convert(canvas.mode), ((side - inner[0]) // 2, (side - inner[1]) // 2))
@@ -187,6 +186,12 @@ def to_square(image: Image.Image, side: int, channels: int, fit: str, background
     else:
         image = _resized(image, (side, side))
     return pixels_of(image, channels)
+
+
+def inner_size(width: int, height: int, side: int) -> tuple[int, int]:
+    """Width and height of a picture that is padded to a square of `side` pixels."""
+    scale = side / max(width, height)
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def pixels_of(image: Image.Image, channels: int) -> NDArray[np.uint8]:

@@ -2,7 +2,9 @@
 
 `file_name` is relative to the folder that the metadata file lies in. `label` is a name or an integer, the
 same kind in all rows; of a `.csv`, which knows text alone, integers if all of its labels are. Spaces around a name
-are not part of it. Every other column is kept beside the pictures.
+are not part of it. Every other column is kept beside the pictures. Of these
+`text` is known to `ganvas.data.described`, a caption or a list of them, and `bbox` and `keypoints` to
+`ganvas.data.places`. In a `.csv` a `text` is one caption, and a `bbox` four numbers with spaces or commas between them.
 
 Of pictures with two sides each row names two files, in a column of `SOURCES` and one of `TARGETS`.
 """

@@ -1,4 +1,5 @@
-"""Opening what a system is trained on: pictures, points, two sides of either, or photos and their small versions."""
+"""Opening what a system is trained on: pictures, also with what is said of them, points, two sides of either, or photos
+and their small versions."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ganvas.data.described import DESCRIBED, Described, describe_pictures
 from ganvas.data.options import DataOptions
 from ganvas.data.pairing import OneSided, TwoSources, open_two
 from ganvas.data.points import Points, open_points, open_two_points
@@ -23,6 +25,7 @@ from ganvas.data.prepare import (
     refusal,
     refuse_degraded,
     refuse_sided,
+    refuse_undescribed,
     shown_progress,
 )
 from ganvas.data.reduced import Reduced
@@ -32,7 +35,7 @@ from ganvas.data.squares import picture_of
 from ganvas.data.store import Prepared
 from ganvas.errors import UserError
 
-Data = Prepared | Points | Sides | Reduced
+Data = Prepared | Points | Sides | Reduced | Described
 """What a system can be trained on."""
 
 Size = tuple[int, int]
@@ -51,6 +54,7 @@ def open_data(
     source_channels: int | None = None,
     sides: Literal["", "paired", "unpaired"] = "",
     scale: int = 1,
+    needs: frozenset[str] = frozenset({"image"}),
     progress: bool | Progress = False,
 ) -> Data:
     """What a system is trained on: with `sides` two of them, else the points of a built-in, else pictures.
@@ -69,11 +73,13 @@ def open_data(
         sides: Whether the system translates, and learns that from pairs or from two sets that have nothing to do with
             each other.
         scale: Of pairs, how many times as high and wide what is drawn is as what is translated.
+        needs: Keys of a batch that the system is trained on. With `text`, `boxes` or `keypoints` among them, pictures
+            without are skipped.
         progress: As in `open_pictures`.
 
     Raises:
-        UserError: As `open_points`, `open_pictures` and `open_two` do, there are no two usable pairs, `scale` does not
-            divide the sizes, or an option is set that does nothing.
+        UserError: As `open_points`, `open_pictures`, `describe_pictures` and `open_two` do, there are no two usable
+            pairs, `scale` does not divide the sizes, or an option is set that does nothing.
     """
     if scale == 1:
         refuse_degraded(options, "and this system learns from none")
@@ -86,12 +92,17 @@ def open_data(
                 raise
         return _open_reduced(spec, options, size, (own, channels), scale, progress)
     refuse_sided(options)
+    refuse_undescribed(options, needs)
     points = open_points(spec, options, size=size, channels=channels)
     if points is not None:
         return points
     if size > 1 and channels not in (1, 3):
         raise UserError(f"Pictures with {channels} channels cannot be made; choose 1 (gray) or 3 (colour).")
-    return open_pictures(spec, options, size=size, channels=channels, progress=progress)
+    with shown_progress(progress) as report:
+        pictures = open_pictures(spec, options, size=size, channels=channels, progress=report)
+        if needs.isdisjoint(DESCRIBED):
+            return pictures
+        return describe_pictures(pictures, needs, options, size=size, progress=report)
 
 
 def _open_reduced(

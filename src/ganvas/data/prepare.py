@@ -20,6 +20,7 @@ from ganvas.data.cache import cache_errors, locked, new_folder
 from ganvas.data.decode import Decoder, Picture, background_colour, quiet, to_square
 from ganvas.data.options import DataOptions, cache_folder, worker_count
 from ganvas.data.parallel import in_order
+from ganvas.data.places import marked, placed, unit_of
 from ganvas.data.source import Item, Problem, Progress, Source, Unusable, open_source, printable
 from ganvas.data.squares import squares
 from ganvas.data.store import Prepared, Writer
@@ -186,6 +187,7 @@ def _key(source: Source, options: DataOptions, side: int, channels: int, report:
     digest = hashlib.sha256()
     head = [METHOD, side, channels, _pixel_options(options), list(source.classes), source.licence]
     head += [unit] if unit > 1 else []
+    head += [unit_of(source, options)] if marked(source) else []
     digest.update(json.dumps([*head, [str(p) for p in source.problems]]).encode())
     for item, token in zip(source.items, source.tokens(report), strict=True):
         digest.update(json.dumps([item.name, item.label, dict(item.columns), token], sort_keys=True).encode())
@@ -222,14 +224,25 @@ def _write(
     folder: Path,
     unit: int = 1,
 ) -> None:
+    if options.fit == "tiles" and marked(source):
+        raise UserError(
+            f"The pictures of {source.name} have boxes or keypoints, which do not go with --fit tiles; choose another."
+        )
     decoder = Decoder(options)
     skipped, notes = list(source.problems), []
     tiled = options.fit == "tiles"
+    unit_taken = unit_of(source, options) if marked(source) else None
+    facts = _pixel_options(options) | ({"coordinates": unit_taken} if unit_taken else {})
 
     def prepared(item: Item) -> tuple[Item, Iterable[Square] | None, tuple[int, int] | None, str | None]:
         try:
             with decoder.open(item, side, channels) as picture:
-                return item, taken(picture), picture.image.size, picture.note
+                note = picture.note
+                if unit_taken:
+                    columns, remarks = placed(item.columns, unit_taken, picture.image.size, side, options.fit)
+                    item = replace(item, columns=columns)
+                    note = "; ".join([note, *remarks] if note else remarks) or None
+                return item, taken(picture), picture.image.size, note
         except Unusable as error:
             return item, None, None, str(error)
 
@@ -262,7 +275,7 @@ def _write(
         if len(writer.names) < 2:
             first = f"; {len(skipped)} skipped, first {skipped[0]}" if skipped else ""
             raise UserError(f"{source.name} holds {_pictures(len(writer.names))}; at least 2 are needed{first}.")
-        writer.finish(source, skipped, notes, _pixel_options(options))
+        writer.finish(source, skipped, notes, facts)
 
 
 def _checked(data: Prepared, options: DataOptions) -> Prepared:
@@ -295,6 +308,17 @@ def refuse_degraded(options: DataOptions, why: str) -> None:
     for name in ("blur", "noise", "jpeg"):
         if getattr(options, name):
             raise UserError(f"--{name} is for small versions that super-resolution learns from, {why}; leave it out.")
+
+
+def refuse_undescribed(options: DataOptions, needs: frozenset[str]) -> None:
+    """Refuses options of captions and keypoints where none are needed.
+
+    Raises:
+        UserError: One is set.
+    """
+    for name, key, what in (("embeddings", "text", "captions"), ("parts", "keypoints", "keypoints")):
+        if getattr(options, name) and key not in needs:
+            raise UserError(f"--{name} is for systems that learn from {what}, and this one does not; leave it out.")
 
 
 def refusal(name: str, problems: Sequence[Problem]) -> UserError:

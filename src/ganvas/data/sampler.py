@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -64,6 +66,21 @@ def stream(seed: int, use: str, *numbers: int) -> np.random.Generator:
     # A hash, so that neighbouring numbers give unrelated streams and any integers are good.
     text = " ".join([use, str(seed), *map(str, numbers)])
     return np.random.Generator(np.random.Philox(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")))
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What is done to the pictures of a whole batch.
+
+    Attributes:
+        mask: (batch,), which are mirrored; for pictures that are not mirrored at all it says nothing.
+        top: (batch,) int64, first row of the square that is cut out of each prepared picture.
+        left: (batch,) int64, its first column.
+    """
+
+    mask: NDArray[np.bool_]
+    top: NDArray[np.int64]
+    left: NDArray[np.int64]
 
 
 class Sampler:
@@ -138,7 +155,7 @@ class Sampler:
         self.border = margin if data.images.shape[1] < self.side else 0
         # Mapped again, copy-on-write: PyTorch wants memory that could be written. Ranks still share it.
         pixels = torch.from_numpy(np.load(data.path / "images.npy", mmap_mode="c"))
-        self.images = pixels.to(self.device) if _fits(pixels, self.device) else pixels
+        self.images = pixels.to(self.device) if fits(pixels, self.device) else pixels
         self.labels = None if data.labels is None else torch.from_numpy(data.labels).to(self.device)
         self.members: list[NDArray[np.int64]] = []
         if options.balance and data.labels is not None:
@@ -160,14 +177,29 @@ class Sampler:
                 that much larger.
             `label`: (b,) int64, where there are labels.
         """
-        index = self.indices(step, draw, attempt)
+        return self.pictures(self.indices(step, draw, attempt), self.squares(step, draw, attempt))
+
+    @property
+    def slack(self) -> int:
+        """How many pixels there are beyond the square that is cut out of a picture."""
+        return self.images.shape[1] + 2 * self.border - self.side
+
+    def squares(self, step: int, draw: int = 0, attempt: int = 0) -> Drawn:
+        """Where the whole batch is cut and which pictures are mirrored."""
         random = stream(self.seed, "augment", draw, attempt, step)
         # For the whole batch, and whether used or not, so that one option does not change what another draws.
         mask = random.random(self.global_batch) < 0.5
-        slack = self.images.shape[1] + 2 * self.border - self.side
-        top = self.unit * random.integers(0, slack // self.unit + 1, self.global_batch)
-        left = self.unit * random.integers(0, slack // self.unit + 1, self.global_batch)
+        top = self.unit * random.integers(0, self.slack // self.unit + 1, self.global_batch)
+        left = self.unit * random.integers(0, self.slack // self.unit + 1, self.global_batch)
+        return Drawn(mask, top, left)
 
+    def pictures(self, index: NDArray[np.int64], drawn: Drawn) -> dict[str, Tensor]:
+        """This rank's part of a batch of given pictures; see `batch`.
+
+        Args:
+            index: (batch,), positions in the data.
+            drawn: What is done to them.
+        """
         chosen = self._put(index[self.part])
         images = self.images.index_select(0, chosen.to(self.images.device))
         if self.images.device != self.device:
@@ -176,10 +208,10 @@ class Sampler:
             images = images.to(self.device, non_blocking=True)
         if self.border:
             images = continued(images.permute(0, 3, 1, 2), self.border).permute(0, 2, 3, 1).contiguous()
-        if slack:
-            images = cut(images, self._put(top[self.part]), self._put(left[self.part]), self.side)
+        if self.slack:
+            images = cut(images, self._put(drawn.top[self.part]), self._put(drawn.left[self.part]), self.side)
         if self.flip:
-            images = mirror(images, self._put(mask[self.part]))
+            images = mirror(images, self._put(drawn.mask[self.part]))
         batch = {"image": to_float(images)}
         if self.labels is not None:
             batch["label"] = self.labels.index_select(0, chosen)
@@ -225,7 +257,7 @@ class Sampler:
         count = len(self.members[label[0]]) if label else self.count
         return stream(self.seed, "order", draw, attempt, epoch, *label).permutation(count)
 
-    def _put(self, values: NDArray[np.int64] | NDArray[np.bool_]) -> Tensor:
+    def _put(self, values: NDArray[Any]) -> Tensor:
         tensor = torch.from_numpy(np.ascontiguousarray(values))
         if self.device.type == "cuda":
             # From pinned memory the copy does not make the host wait for the device.
@@ -233,7 +265,8 @@ class Sampler:
         return tensor.to(self.device)
 
 
-def _fits(pixels: Tensor, device: torch.device) -> bool:
+def fits(pixels: Tensor, device: torch.device) -> bool:
+    """Whether a tensor should be copied to a device, and leaves room there for a network."""
     if device.type == "cpu":
         return False  # the memory map is the processor's memory already
     if device.type == "cuda":

@@ -78,6 +78,7 @@ class Source:
         licence: A line of attribution that must go with pictures made from it.
         ignored: How many files were passed over because they are no pictures.
         unlabelled: Why there are no classes, where one might think there are; else empty.
+        coordinates: The unit of its boxes and keypoints, if it is known.
         prepared: The same pictures where they are prepared already, at one size.
         release: Frees what reading needed.
     """
@@ -90,6 +91,7 @@ class Source:
     licence: str | None = None
     ignored: int = 0
     unlabelled: str = ""
+    coordinates: Literal["", "pixels", "relative"] = ""
     prepared: Prepared | None = None
     release: Callable[[], None] = lambda: None
 

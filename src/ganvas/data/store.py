@@ -63,7 +63,8 @@ class Prepared:
         hash: SHA-256 of shape, pixels, labels and class names: equal for equal data, wherever it came from.
         skipped: What could not be used, and why.
         notes: What is used, but not as it is in the file (the first frame of an animation).
-        columns: What else is known about the pictures: for each column, N values, None where there is none.
+        columns: What else is known about the pictures: for each column, N values, None where there is none. `bbox`
+            and `keypoints` are in shares of the square: see `ganvas.data.places`.
         licence: A line of attribution that must go with what is made from the pictures, or None.
         source: What the user called the source.
         options: The options that determine the pixels.
@@ -341,6 +342,7 @@ def as_source(folder: Path) -> Source:
         data.skipped,
         data.licence,
         unlabelled=data.unlabelled,
+        coordinates="relative" if data.options.get("coordinates") else "",
         prepared=data,
     )
 

@@ -51,7 +51,8 @@ class Preview:
     Attributes:
         folder: Where grids go.
         data: What is trained on.
-        real: A fixed batch of the data: its pictures are the measure of diversity, the rest are conditions.
+        real: A fixed batch of the data: all but its pictures are conditions.
+        pictures: What of it samples are like, the measure of diversity.
         texts: What each PNG says about itself, such as the licence of the data.
         autocast: Makes the context that networks compute in.
         batch: Pictures that pass through the networks at once.
@@ -62,6 +63,7 @@ class Preview:
     folder: Path
     data: Data
     real: Batch
+    pictures: Float[Tensor, "B C H W"]
     texts: Mapping[str, str]
     autocast: Callable[[], AbstractContextManager[object]]
     batch: int
@@ -70,11 +72,11 @@ class Preview:
 
     def __post_init__(self) -> None:
         self.conditions = {name: value for name, value in self.real.items() if name != "image"}
-        self.watch = CollapseWatch(self.real["image"])
+        self.watch = CollapseWatch(self.pictures)
 
     def __call__(self, state: State) -> None:
         """Writes `step-*.png` from the averaged weights and looks whether the samples have collapsed."""
-        seeds = range(len(self.real["image"]))
+        seeds = range(len(self.pictures))
         with state.average.in_place(state.system, self.seed), self.autocast():
             samples = torch.cat(list(sample_in_batches(state.system, seeds, self.conditions, None, self.batch)))
             own = state.system.picture(self.data)
@@ -82,7 +84,7 @@ class Preview:
         with FullDiskGuard(self.log):
             self.folder.mkdir(exist_ok=True)
             if own is None and not (self.folder / "real.png").exists():
-                save_png(self.folder / "real.png", grid(self.real["image"]), self.texts)
+                save_png(self.folder / "real.png", grid(self.pictures), self.texts)
             path = self.folder / f"step-{state.step:08d}.png"
             save_png(path, picture, self.texts)
             self.log.picture(state.step, "samples", path)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganvas.data import DataOptions, Prepared, Sides
+from ganvas.data.described import Described
 from ganvas.data.reduced import Reduced
 from ganvas.engine.checkpoint import State
 from ganvas.engine.distributed import Ranks
@@ -49,7 +50,7 @@ class Scorer:
     """
 
     path: Path
-    prepared: Prepared | Sides | Reduced | None
+    prepared: Prepared | Sides | Reduced | Described | None
     size: int
     options: DataOptions
     training: Training

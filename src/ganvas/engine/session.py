@@ -75,10 +75,12 @@ def train_run(
         Log(folder.stats if ranks.first else None, training.steps, training.batch) as log,
         StopRequest() as stop,
     ):
+        real = sampler(batch=min(training.grid_images, len(prepared))).batch(0)
         preview = Preview(
             folder.samples,
             prepared,
-            sampler(batch=min(training.grid_images, len(prepared))).batch(0),
+            real,
+            system.pictured(real),
             {"Software": "ganvas", "Copyright": settings.data["licence"]},
             context,
             ranks.cut(training.batch, training.micro_batch)[0],
@@ -159,11 +161,22 @@ def tell_data(log: Log, prepared: Data, source: str) -> None:
 def initialise(system: System, source: Checkpoint) -> dict[str, Any]:
     """Loads what fits of another run's weights, averaged ones first, and reports what did not.
 
+    A system that inherits loads just that, and all of it.
+
     Raises:
-        UserError: If nothing fits.
+        UserError: If nothing fits, or something that is inherited does not.
     """
     theirs = source.weights("system") | source.weights("average")
     ours = system.state_dict()
+    if system.inherited:
+        ours = {key: value for key, value in ours.items() if key.startswith(system.inherited)}
+        for key, value in ours.items():
+            if key not in theirs or theirs[key].shape != value.shape:
+                there = "none of that name" if key not in theirs else f"it as {tuple(theirs[key].shape)}"
+                raise UserError(
+                    f"this stage goes on from a run of the stages before it with the same settings: {key} is "
+                    f"{tuple(value.shape)} here, and {source.path} has {there}"
+                )
     fitting = {key for key, value in ours.items() if key in theirs and theirs[key].shape == value.shape}
     if not fitting:
         raise UserError(f"nothing in {source.path} fits this system: no tensor has the same name and shape")

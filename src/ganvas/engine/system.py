@@ -19,12 +19,14 @@ from torch.optim import Optimizer
 if TYPE_CHECKING:
     from ganvas.nn.latent import Prior
     from ganvas.nn.optim import Adams, Descent
+    from ganvas.nn.text import Standing
 
 Batch = dict[str, Tensor]
 """Named tensors of one micro-batch: `image` (B, C, H, W) in [-1, 1], `label` (B,) int64, ...
 
 With two sides `image` is what is to be drawn and `source` what it is drawn from, of the same height and width, or of
-both divided by the system's `scale`.
+both divided by the system's `scale`. `text` (B, E) are embedded captions, `boxes` (B, 4) are x, y, width and height in
+shares of the picture, `keypoints` (B, K, 3) are x and y in such shares and 1 where visible, else all 0.
 
 Every update of a step receives the same dictionaries, so a system may leave a tensor in one for a later
 update of the same step (pix2pix reuses its fakes; the key is the system's own).
@@ -75,6 +77,12 @@ class System(nn.Module):
 
     classes: int = 0
     """Number of classes that pictures are drawn of; 0 without."""
+
+    standing: Standing
+    """Conditions that stand in where `sample` is given none; systems that draw from captions, boxes or keypoints have it."""
+
+    inherited: tuple[str, ...] = ()
+    """Beginnings of names in `state_dict` that come from another run, by `--init-from`: it cannot do without."""
 
     sides: Literal["", "paired", "unpaired"] = ""
     """Whether it turns pictures (`source`) into others (`image`), and learns it from pairs or from two unrelated sets.
@@ -137,7 +145,8 @@ class System(nn.Module):
         Args:
             seeds: One integer >= 0 a picture.
             conditions: What the pictures are conditioned on, each (B, ...) with B = len(seeds): `label`,
-                `source`, ... A missing label is chosen by the system (in turn); a source cannot be.
+                `source`, `text`, ... A missing label is chosen by the system (in turn), and so are captions, boxes and
+                keypoints among those it keeps; a source cannot be.
             truncation: Latents are drawn from a normal cut off at +-truncation (Brock et al. 2019, section 3.1);
                 None cuts off nothing.
 
@@ -150,6 +159,8 @@ class System(nn.Module):
             raise NotImplementedError("a system without a prior or sides has a `sample` of its own")
         if self.classes and "label" not in conditions:
             conditions = {**conditions, "label": torch.as_tensor(list(seeds)) % self.classes}
+        if hasattr(self, "standing"):
+            conditions = self.standing.filled(seeds, conditions)
         return self.from_latents(self.prior.seeded(seeds, truncation), conditions)
 
     def from_latents(self, latents: Tensor, conditions: Batch) -> Tensor:
@@ -179,6 +190,10 @@ class System(nn.Module):
             (B, C', scale H, scale W), float32, in [-1, 1].
         """
         raise NotImplementedError("a system with sides has a `translate` of its own")
+
+    def pictured(self, batch: Batch) -> Tensor:
+        """What of a batch of data samples are like, (B, C, H, W) in [-1, 1]: its pictures, unless samples are not such."""
+        return batch["image"]
 
     def picture(self, data: Any) -> UInt8[np.ndarray, "H W C"] | None:
         """A picture of how training stands, for systems whose samples are not pictures themselves.

@@ -38,7 +38,7 @@ from ganvas.losses.history import History
 from ganvas.losses.objectives import ObjectiveName, objective
 from ganvas.losses.penalties import Discriminator, gradient_penalty, zero_centred_penalty
 from ganvas.nn.dtypes import at_least_float32
-from ganvas.nn.weights import update_scope, weight_scope
+from ganvas.nn.weights import is_reference, update_scope, weight_scope
 
 Images = Float[Tensor, "B C H W"]
 Terms = dict[str, Tensor]
@@ -76,6 +76,8 @@ class AdversarialLoss(nn.Module):
             (Salimans et al. 2016, section 3.1; as in DiscoGAN's published code).
         first_matched: The first layer of the discriminator whose features are matched, counted from 1.
         augment: Applied to real and generated pictures before the discriminator, such as `ganvas.augment.DiffAugment`.
+        mismatched: Of what the discriminator is to reject, the share of real pictures with a condition that is not
+            theirs (Reed et al. 2016, algorithm 1: a half), where those are given; the rest are generated ones.
         discriminator_weight: Factor on the discriminator's adversarial terms (one half in several papers' code).
         generator_weight: Factor on the generator's.
 
@@ -106,6 +108,7 @@ class AdversarialLoss(nn.Module):
         feature_matching: float = 0.0,
         first_matched: int = 1,
         augment: Callable[[Images], Images] | None = None,
+        mismatched: float = 0.5,
         discriminator_weight: float = 1.0,
         generator_weight: float = 1.0,
     ) -> None:
@@ -127,6 +130,8 @@ class AdversarialLoss(nn.Module):
             raise UserError(
                 f"history ({history}) is a number of pictures, first_matched ({first_matched}) of a layer from 1"
             )
+        if not 0 <= mismatched <= 1:
+            raise UserError(f"mismatched is a share between 0 and 1, not {mismatched}")
         if history and gradient_penalty:
             raise UserError(
                 "the gradient penalty lies between pictures of one batch: give gradient_penalty 0, or history 0"
@@ -137,6 +142,7 @@ class AdversarialLoss(nn.Module):
         self.r1, self.r2, self.gradient_penalty, self.penalty_every = r1, r2, gradient_penalty, penalty_every
         self.augment = augment or (lambda images: images)
         self.discriminator_weight, self.generator_weight = discriminator_weight, generator_weight
+        self.mismatched = mismatched
         self.history = History(history) if history else None
         self.feature_matching, self.first_matched = feature_matching, first_matched
         # Batch norm couples the pictures of a forward pass: real and generated ones then go in separately.
@@ -145,7 +151,13 @@ class AdversarialLoss(nn.Module):
         self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
 
     def discriminator_terms(
-        self, real: Images, fake: Images, condition: Condition | None = None, *, step: int | None = None
+        self,
+        real: Images,
+        fake: Images,
+        condition: Condition | None = None,
+        mismatched: Condition | None = None,
+        *,
+        step: int | None = None,
     ) -> Terms:
         """What the discriminator minimises.
 
@@ -153,10 +165,13 @@ class AdversarialLoss(nn.Module):
             real: Real pictures, (B, C, H, W) in [-1, 1].
             fake: Generated ones of the same shape; no gradient flows into them.
             condition: Of both.
+            mismatched: Conditions that are not those of the real pictures, which are to be rejected with them: the
+                generated pictures then weigh 1 - `mismatched` (GAN-CLS). None leaves them whole.
             step: Number of the step, for warm-up and lazy penalties; calls are counted without it.
 
         Returns:
-            A term for each head; `cutmix_HEAD`, `consistency`, `r1`, `r2`, `gradient_penalty` where they are due.
+            A term for each head; `mismatched_HEAD`, `cutmix_HEAD`, `consistency`, `r1`, `r2`, `gradient_penalty` where
+            they are due.
 
         Raises:
             UserError: CutMix with a discriminator that has no logit for every pixel.
@@ -175,9 +190,11 @@ class AdversarialLoss(nn.Module):
         with update_scope(), weight_scope():
             terms: Terms
             if mixed:
-                terms = self._mixed_terms(real, fake, condition, given, warm)
-            else:
+                terms = self._mixed_terms(real, fake, condition, given, mismatched, warm)
+            elif mismatched is None:
                 terms = self._plain_terms(*self._judge([real, fake], [condition, given]))
+            else:
+                terms = self._plain_terms(*self._judge([real, fake, real], [condition, given, mismatched]))
             return terms | self._penalties(real, fake, condition, given, step)
 
     def generator_terms(self, fake: Images, condition: Condition | None = None, real: Images | None = None) -> Terms:
@@ -230,7 +247,19 @@ class AdversarialLoss(nn.Module):
         return torch.stack([F.mse_loss(a, b) for a, b in means]).sum()
 
     def _judge(self, groups: list[Images], conditions: list[Condition | None]) -> list[Verdict]:
-        """The verdict on each group of B pictures; in one forward pass where that changes nothing."""
+        """The verdict on each group of B pictures; in one forward pass where that changes nothing.
+
+        A discriminator whose first part sees pictures alone (`encode`, then `decide`) sees the same ones once.
+        """
+        if hasattr(self.discriminator, "encode") and not is_reference():
+            encoded: dict[int, Tensor] = {}
+            for images in groups:
+                if id(images) not in encoded:
+                    encoded[id(images)] = self.discriminator.encode(images)
+            return [
+                self.discriminator.decide(encoded[id(images)], given)
+                for images, given in zip(groups, conditions, strict=True)
+            ]
         if not self._together or len(groups) == 1:
             return [self.discriminator(*pair) for pair in zip(groups, conditions, strict=True)]
         condition = conditions[0]
@@ -239,19 +268,31 @@ class AdversarialLoss(nn.Module):
         verdict: Verdict = self.discriminator(torch.cat(groups), condition)
         return verdict.split([len(images) for images in groups])
 
-    def _plain_terms(self, real: Verdict, fake: Verdict) -> Terms:
+    def _plain_terms(self, real: Verdict, fake: Verdict, mismatched: Verdict | None = None) -> Terms:
+        rest = self.mismatched if mismatched is not None else 0.0
         terms = {}
         for name in real.heads:
             on_real, on_fake = at_least_float32(real.heads[name]), at_least_float32(fake.heads[name])
             if self.objective.relative:
-                loss = self.objective.real(on_real - on_fake).mean()
+                loss = (1 - rest) * self.objective.real(on_real - on_fake).mean()
             else:
-                loss = self.objective.real(on_real).mean() + self.objective.fake(on_fake).mean()
+                loss = self.objective.real(on_real).mean() + (1 - rest) * self.objective.fake(on_fake).mean()
             terms[name] = self.discriminator_weight * loss
+            if mismatched is not None:
+                on_other = at_least_float32(mismatched.heads[name])
+                relative = self.objective.relative
+                other = self.objective.real(on_real - on_other) if relative else self.objective.fake(on_other)
+                terms[f"mismatched_{name}"] = self.discriminator_weight * rest * other.mean()
         return terms
 
     def _mixed_terms(
-        self, real: Images, fake: Images, condition: Condition | None, given: Condition | None, warm: float
+        self,
+        real: Images,
+        fake: Images,
+        condition: Condition | None,
+        given: Condition | None,
+        mismatched: Condition | None,
+        warm: float,
     ) -> Terms:
         """CutMix and consistency (Schönfeld et al. 2020, section 3.2), with the ordinary terms in mode `add`."""
         if given is not condition:
@@ -261,11 +302,14 @@ class AdversarialLoss(nn.Module):
         adding = self.cutmix_mode == "add"
         if adding or self.consistency:
             groups += [real, fake]
-        verdicts = self._judge(groups, [condition] * len(groups))
+        conditions = [condition] * len(groups)
+        if adding and mismatched is not None:
+            groups, conditions = [*groups, real], [*conditions, mismatched]
+        verdicts = self._judge(groups, conditions)
         per_pixel = [name for name, head in verdicts[0].heads.items() if head.shape == mask.shape]
         if not per_pixel:
             raise UserError("CutMix needs a discriminator with a logit for every pixel, such as the U-Net's")
-        terms = self._plain_terms(verdicts[1], verdicts[2]) if adding else {}
+        terms = self._plain_terms(*verdicts[1:]) if adding else {}
         for name, head in verdicts[0].heads.items():
             logits = at_least_float32(head)
             if name in per_pixel:  # the decoder's target is the mask

@@ -48,12 +48,18 @@ class Adversarial:
     """Policies of DiffAugment for small data sets, such as color,translation,cutout."""
 
     def loss(
-        self, discriminator: nn.Module, *, discriminator_weight: float = 1.0, generator_weight: float = 1.0
+        self,
+        discriminator: nn.Module,
+        *,
+        mismatched: float = 0.5,
+        discriminator_weight: float = 1.0,
+        generator_weight: float = 1.0,
     ) -> AdversarialLoss:
         """The loss against a discriminator.
 
         Args:
             discriminator: Pictures and a condition in, a `Verdict` out.
+            mismatched: See `AdversarialLoss`.
             discriminator_weight: Factor on the discriminator's adversarial terms.
             generator_weight: Factor on the generator's.
 
@@ -80,6 +86,7 @@ class Adversarial:
             feature_matching=self.feature_matching,
             first_matched=self.first_matched,
             augment=DiffAugment(self.diffaugment) if self.diffaugment else None,
+            mismatched=mismatched,
             discriminator_weight=discriminator_weight,
             generator_weight=generator_weight,
         )

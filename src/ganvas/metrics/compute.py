@@ -14,6 +14,7 @@ from ganvas.metrics.diversity import perceptual_distance
 from ganvas.metrics.enlarged import ENLARGED, SUPER_RESOLUTION, super_resolution
 from ganvas.metrics.frechet import frechet_distance, moments
 from ganvas.metrics.inception_score import inception_score
+from ganvas.metrics.judged import JUDGED, agreement, diversity_per_caption, layout
 from ganvas.metrics.kernel import kernel_distance, kernel_distance_of_subsets
 from ganvas.metrics.neighbours import precision_recall_density_coverage
 from ganvas.metrics.parzen import CANDIDATES, parzen
@@ -62,7 +63,7 @@ def score_name(metric: str, network: str) -> str:
     """What a score is called: after its feature network, and `fid`, `kid` with the 2015 Inception alone."""
     if metric == "parzen":
         return "parzen_pixels"
-    if metric in OF_PIXELS | ENLARGED:
+    if metric in OF_PIXELS | ENLARGED | JUDGED:
         return metric
     short = {"fd": "fid", "kd": "kid", "is": "is"}
     return short[metric] if network == "inception" and metric in short else f"{metric}_{network}"
@@ -190,15 +191,21 @@ COMPUTED: dict[str, Callable[[Sets], Found]] = {
     "parzen": _parzen,
     "translation": translation,
     SUPER_RESOLUTION: super_resolution,
+    "agreement": agreement,
+    "layout": layout,
+    "caption_diversity": diversity_per_caption,
 }
 """`fd` Frechet distance, `kd` kernel distance, `prdc` precision, recall, density and coverage, `is` inception-like
 score, `diversity` perceptual distance between samples, `copies` share of samples too near to the data, `parzen`
 log-likelihood under a Parzen window of the samples, `translation` all that compares pictures with true partners,
-`super-resolution` what compares enlargements: whole photos where a run or a folder is evaluated, else their middles."""
+`super-resolution` what compares enlargements: whole photos where a run or a folder is evaluated, else their middles.
+Of samples drawn from captions, boxes or keypoints: `agreement` with the caption, `layout` whether things are where they
+were asked for, `caption_diversity` perceptual distance between samples of one caption."""
 
-METRICS = tuple(metric for metric in COMPUTED if metric not in ("parzen", "translation", SUPER_RESOLUTION))
+ALONE = ("parzen", "translation", SUPER_RESOLUTION, "agreement", "layout", "caption_diversity")
+METRICS = tuple(metric for metric in COMPUTED if metric not in ALONE)
 """Those that are computed where none are named: the Parzen estimate asks for data that was held out, `translation` for
-pairs, and of a run that learns from pairs it is computed too."""
+pairs, and of a run that learns from pairs it is computed too; so are the last three of runs that draw from such."""
 
 
 def check_names(metrics: Sequence[str]) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -45,3 +46,51 @@ def perceptual_distance(
     if not bool(torch.isfinite(distances).all()):
         raise UserError("the maps hold numbers that are not finite (NaN or infinite)")
     return distances
+
+
+Stages = Callable[[UInt8[Tensor, "B H W C"]], Sequence[Float[Tensor, "B _ _ _"]]]
+"""Maps of a network's stages, such as `ganvas.metrics.networks.FeatureNetwork.stages`."""
+
+
+class CaptionDiversity(NamedTuple):
+    """Perceptual distances of pairs of samples, one of each pair for every caption, float64.
+
+    Attributes:
+        within: Of two samples of the same caption.
+        across: Of a sample of a caption and one of the next caption.
+    """
+
+    within: Float64[Tensor, " N"]
+    across: Float64[Tensor, " N"]
+
+
+def caption_diversity(
+    stages: Stages, first: UInt8[Tensor, "N H W C"], second: UInt8[Tensor, "N H W C"], *, batch: int = 32
+) -> CaptionDiversity:
+    """How much samples of one caption differ, beside how much those of different captions do.
+
+    Where the noise is ignored `within` is near 0; where the caption is, the two are alike.
+
+    Args:
+        stages: Of the network that looks at them.
+        first: A sample of each of N captions.
+        second: Another of each, of another z, in the same order.
+        batch: Pictures at a time, each picture of `second` twice.
+
+    Raises:
+        UserError: The two are not equally many, there are fewer than two captions, or the network has no stages.
+    """
+    if first.shape != second.shape or len(first) < 2:
+        raise UserError(
+            f"two samples of each of two captions or more are compared, not {len(first)} and {len(second)} samples"
+        )
+    following = second.roll(-1, 0)
+    within, across = [], []
+    for start in range(0, len(first), batch):
+        part = slice(start, start + batch)
+        one, same, other = ([*stages(images[part])] for images in (first, second, following))
+        if not one:
+            raise UserError("this network shows no inner layers: choose efficientnet_lite0")
+        within.append(perceptual_distance(one, same))
+        across.append(perceptual_distance(one, other))
+    return CaptionDiversity(torch.cat(within), torch.cat(across))

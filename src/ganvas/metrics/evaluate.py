@@ -29,11 +29,12 @@ from ganvas.metrics import networks
 from ganvas.metrics.compute import METRICS, check_names, compute, likelihood, score_name
 from ganvas.metrics.enlarged import SUPER_RESOLUTION, Scoring, refuse_other, table
 from ganvas.metrics.extract import cached
+from ganvas.metrics.judged import default_names
 from ganvas.metrics.networks import FeatureNetwork, Features
 from ganvas.metrics.perceptual import Distance, of_features, of_vgg
 from ganvas.metrics.photos import scale_of
 from ganvas.metrics.pictures import Choice, Pictures, check_channels, drawn, features_of
-from ganvas.metrics.references import Reading, references, translates
+from ganvas.metrics.references import CONDITIONS, Reading, as_trained, references, translates
 from ganvas.metrics.score import Score, Sets
 from ganvas.nn.weights import weight_scope
 from ganvas.run import Run, Which
@@ -187,26 +188,33 @@ def evaluate(
             if run is not None and translates(run):
                 # Larger ones are for jitter in training: what a user translates is not cut.
                 options = dataclasses.replace(options, load_size=0)
+            elif run is not None and size is not None:
+                # So that the middle of a picture is the same part of it, and the data the same, at every size.
+                options = dataclasses.replace(options, load_size=round(options.load_size * size / run.config.size))
+        if run is not None and run.system.needs & CONDITIONS:
+            options = as_trained(options, run, data is not None and str(data) != run.settings.source)
         size = size or (run.config.size if run else first_side(str(subject), options, network.size if network else 64))
         source = str(data) if data is not None else run.settings.source  # type: ignore[union-attr]
         reading = Reading(options, size, ranks, progress and ranks.first)
         most = _count(reference, "reference")
         real, sides = references(subject, run, source, "translation" in asked, most, seed, direction, reading)
         check_channels(real)
-        if metrics is None and real.paired:
-            asked = (*asked, "translation")
+        if metrics is None:
+            asked = (*asked, *(("translation",) if real.paired else ()), *default_names(real.keys))
         pictures: Pictures
         if run is not None:
             if real.sources is not None and truncation is not None:
                 raise UserError(f"{run.path} translates pictures: --truncation is for runs that draw from noise")
-            there = len(real.data if real.sources is None else real.sources)
+            there = len(real.described or (real.data if real.sources is None else real.sources))
             count = _count(n, "n") or min(there, MOST_SAMPLES)
             context = partial(autocast, run.precision, run.device)
-            pictures = drawn(run.system, real.conditions, seed, truncation, context, direction)
+            pictures = drawn(run.system, real.conditions, seed, truncation, context, direction, size)
             name = f"{run.settings.system} {run.settings.preset}, step {run.step}"
             samples: dict[str, Any] = {"n": count, "source": name, "seed": seed, "truncation": truncation}
+            if not real.scale > 1 and run.config.size != size:
+                samples["resized"] = f"{run.config.size} to {size} pixels, antialiased Lanczos"
             subject_name = str(run.path)
-            compared = real.data if sides is None else sides
+            compared = real.described or real.data if sides is None else sides
             trained_on = data is None or compared.hash == run.settings.data["hash"]
         else:
             trained_on = False
@@ -218,6 +226,7 @@ def evaluate(
             subject_name = str(subject)
         if real.sources is not None:
             samples |= {"direction": direction, "paired": real.paired, "translated": describe(real.sources)}
+        samples |= real.drawn_from()
         protocol = {"samples": samples, "reference": describe(real), "pictures": picture_protocol(real, options)}
         if network is None:
             pace = 0.0
@@ -295,6 +304,8 @@ def reference_features(
     key = {"data": real.data.hash, "size": real.size, "n": len(real), "seed": seed, "network": network.protocol}
     if not np.array_equal(real.rows, Choice.draw(real.data, len(real), seed, real.size).rows):
         key["rows"] = hashlib.sha256(real.rows.tobytes()).hexdigest()
+    if real.pictured is not None and real.described is not None:
+        key["pictured"] = real.described.hash
     return cached(
         cache_folder(options) / "features", key, partial(features_of, network, real, len(real), ranks, progress), ranks
     )
@@ -302,7 +313,8 @@ def reference_features(
 
 def describe(real: Choice) -> dict[str, Any]:
     """What a protocol says about the pictures of the data."""
-    return {"n": len(real), "of": len(real.data), "source": real.data.source, "hash": real.data.hash}
+    known = {} if real.described is None else {"of": len(real.described), "hash": real.described.hash}
+    return {"n": len(real), "of": len(real.data), "source": real.data.source, "hash": real.data.hash, **known}
 
 
 def picture_protocol(real: Choice, options: DataOptions) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
 from ganvas.errors import UserError
@@ -26,6 +26,10 @@ UNLABELLED = -1
 """Class of pixels that nobody has labelled: not trained on and not counted."""
 BATCH = 256
 """Pictures that a judge looks at together."""
+
+
+Pixels = Float[Tensor, "N C H W"] | UInt8[Tensor, "N C H W"]
+"""Pictures in [-1, 1], or bytes."""
 
 
 @dataclass(frozen=True)
@@ -308,6 +312,32 @@ def segmentation_scores(predicted: Int64[Tensor, "N H W"], truth: Int64[Tensor, 
         float((right / of_truth)[of_truth > 0].mean()),
         float((right / union)[union > 0].mean()),
     )
+
+
+def split(count: int, held_out: float, seed: int) -> tuple[Int64[Tensor, " n"], Int64[Tensor, " m"]]:
+    """Numbers from 0 to `count` - 1 in two parts, each in order: to train a judge on, and to check it on.
+
+    Args:
+        count: How many there are.
+        held_out: Share of the second part, from 0 to below 1, rounded down to whole ones.
+        seed: Of which these are.
+    """
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+    held = int(count * held_out)
+    return order[held:].sort().values, order[:held].sort().values
+
+
+def as_seen(images: Pixels, most: int) -> Float[Tensor, "N C h w"]:
+    """Pictures as a judge of at most `most` pixels a side sees them: in [-1, 1], larger ones reduced by means.
+
+    Args:
+        images: Float in [-1, 1], or bytes.
+        most: Pixels a side.
+    """
+    if images.dtype == torch.uint8:
+        images = images.float() / 127.5 - 1
+    height, width = (min(side, most) for side in images.shape[2:])
+    return images if images.shape[2:] == (height, width) else F.adaptive_avg_pool2d(images, (height, width))
 
 
 def _in_batches(network: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:

@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from ganvas.data import Prepared, Sides
+from ganvas.data.decode import to_square
 from ganvas.data.reduced import Reduced
 from ganvas.data.resizing import as_stored, reduce
-from ganvas.data.sampler import to_float
+from ganvas.data.sampler import Drawn, to_float
 from ganvas.engine.distributed import Ranks
 from ganvas.engine.seeding import seed_for
 from ganvas.engine.system import Batch, System
@@ -28,6 +30,9 @@ from ganvas.errors import UserError
 from ganvas.metrics.extract import extract
 from ganvas.metrics.networks import FeatureNetwork, Features
 from ganvas.viz.grids import to_bytes
+
+if TYPE_CHECKING:
+    from ganvas.data.described import Described
 
 CHUNK = 32
 """Pictures that pass through a generator together."""
@@ -50,6 +55,9 @@ class Choice:
         paired: Whether source i belongs to picture i.
         scale: How many times as high and wide as its source a picture is. Where there are no `sources` they are then
             the small versions of the pictures.
+        described: Of data with captions, boxes or keypoints that samples are drawn from, that data.
+        places: Where in it the pictures are.
+        pictured: What of the data samples are like, if not its pictures; see `System.pictured`.
     """
 
     data: Prepared
@@ -58,6 +66,9 @@ class Choice:
     sources: Choice | None = None
     paired: bool = False
     scale: int = 1
+    described: Described | None = None
+    places: NDArray[np.int64] | None = None
+    pictured: Callable[[Batch], Tensor] | None = None
 
     @classmethod
     def draw(cls, data: Prepared, n: int | None, seed: int, size: int) -> Choice:
@@ -98,6 +109,19 @@ class Choice:
         """Draws `n` photos, as `draw` does, with their small versions as sources."""
         return replace(cls.draw(photos.photos, n, seed, size), paired=True, scale=photos.scale)
 
+    @classmethod
+    def of_described(cls, data: Described, n: int | None, seed: int, size: int) -> Choice:
+        """Draws `n` of the usable pictures, as `draw` does, with what is known about them."""
+        random = np.random.default_rng(seed_for("scored pictures", seed))
+        places = random.permutation(len(data))[:n]
+        return cls(data.pictures, np.asarray(data.rows)[places], size, described=data, places=places)
+
+    def like(self, system: System) -> Choice:
+        """Of described data, what samples of this system are like, where these are not like its pictures."""
+        if self.described is None or type(system).pictured is System.pictured:
+            return self
+        return replace(self, pictured=system.pictured)
+
     def __len__(self) -> int:
         return len(self.rows)
 
@@ -106,7 +130,31 @@ class Choice:
         # So that the middle of a source, whose sides may be odd, is the same part of it.
         start = (self.data.images.shape[1] - self.size) // 2 // self.scale * self.scale
         middle = slice(start, start + self.size)
+        if self.pictured is not None:
+            return torch.from_numpy(to_bytes(self.pictured(self.conditions(numbers))))
+        if self.described is not None and self.places is not None:
+            whole, places = self.data.images, self.places[list(numbers)]
+            corners = np.full(len(places), (whole.shape[1] - self.size) // 2)
+            # The same squares that the boxes and keypoints of `conditions` are places in.
+            square = self.described.with_boxes(places, Drawn(np.zeros(len(places), bool), corners, corners), self.size)
+            cut = [
+                whole[row, top : top + self.size, left : left + self.size]
+                for row, top, left in zip(self.rows[list(numbers)], square.top, square.left, strict=True)
+            ]
+            return torch.from_numpy(np.stack(cut))
         return torch.from_numpy(np.ascontiguousarray(self.data.images[self.rows[list(numbers)]][:, middle, middle]))
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Of described data, what is known about the pictures that samples are drawn from."""
+        return frozenset() if self.described is None else self.described.keys() - {"image"}
+
+    def drawn_from(self) -> dict[str, Any]:
+        """What a protocol says about the conditions of samples, beside classes and sources."""
+        if self.described is None:
+            return {}
+        encoder = {"encoder": self.described.encoder} if self.described.encoder else {}
+        return {"drawn_from": sorted(self.keys), **encoder}
 
     def conditions(self, numbers: Sequence[int]) -> Batch:
         """What is known about these pictures, to draw samples of the same; numbers past the last start again."""
@@ -115,6 +163,8 @@ class Choice:
         if self.scale > 1:
             photos = to_float(self([number % len(self) for number in numbers]))
             return {"source": as_stored(reduce(photos, self.scale))}
+        if self.described is not None and self.places is not None:
+            return self.described.conditions(self.places[np.array(numbers) % len(self)])
         if self.data.labels is None:
             return {}
         return {"label": torch.from_numpy(self.data.labels[self.rows[np.array(numbers) % len(self)]])}
@@ -140,6 +190,7 @@ def drawn(
     truncation: float | None,
     autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
     direction: str = "AtoB",
+    size: int | None = None,
 ) -> Pictures:
     """Samples of a system, as 8-bit pictures: picture i depends on `seed` + i and its conditions alone.
 
@@ -150,6 +201,7 @@ def drawn(
         truncation: See `System.sample`.
         autocast: Makes the context that the system computes in; feature networks choose their own.
         direction: Of a system that translates, which way.
+        size: Side that samples of another one are brought to, in pixels, as pictures of data are.
     """
     device = next(system.parameters()).device
 
@@ -163,9 +215,18 @@ def drawn(
                 images = system.translate(given["source"], seeds, direction)
         if not torch.isfinite(images).all():
             raise UserError("samples hold numbers that are not finite: this run has diverged and cannot be scored")
-        return torch.from_numpy(to_bytes(images))
+        return torch.from_numpy(to_bytes(images) if size is None else to_side(to_bytes(images), size))
 
     return pictures
+
+
+def to_side(pictures: UInt8[np.ndarray, "N H W C"], side: int) -> UInt8[np.ndarray, "N side side C"]:
+    """Gray or RGB pictures resized as those of data are, by antialiased Lanczos; those of this side as they are."""
+    if pictures.shape[1:3] == (side, side):
+        return pictures
+    channels = pictures.shape[3]
+    images = [Image.fromarray(of[:, :, 0] if channels == 1 else of) for of in pictures]
+    return np.stack([to_square(image, side, channels, "stretch", (0, 0, 0)) for image in images])
 
 
 def features_of(

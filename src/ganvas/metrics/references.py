@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from ganvas.errors import UserError
 from ganvas.metrics.pictures import Choice
 from ganvas.run import Run
 from ganvas.systems import nearest
+
+if TYPE_CHECKING:
+    from ganvas.data.described import Described
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,14 @@ class Reading:
         return self.ranks.in_turn(
             lambda: open_pictures(spec, self.options, size=size, channels=channels, progress=shown)
         )
+
+    def described(self, spec: str, needs: frozenset[str], channels: int) -> Described:
+        """Pictures with captions, boxes or keypoints."""
+        options, size, shown = self.options, self.size, self.progress
+        found = self.ranks.in_turn(
+            lambda: open_data(spec, options, size=size, channels=channels, needs=needs, progress=shown)
+        )
+        return found  # type: ignore[return-value]
 
     def sides(self, spec: str, kind: Literal["paired", "unpaired"], channels: int = 3, own: int = 3) -> Sides:
         """Data with two sides; `own` are the channels of the source."""
@@ -95,6 +106,11 @@ def references(
         if direction != "AtoB":
             raise UserError(f"{run.path} does not translate pictures: leave out --direction")
         refuse_sided(reading.options)
+        needs = run.system.needs
+        if needs & CONDITIONS:
+            described = reading.described(source, needs, getattr(run.config, "channels", 3))
+            _check_like(described, run, source, reading.options)
+            return Choice.of_described(described, most, seed, size).like(run.system), None
         compared = _as_numbered(reading.pictures(source, getattr(run.config, "channels", 3)), run)
         return Choice.draw(compared, most, seed, size), None
     system = run.system
@@ -106,6 +122,54 @@ def references(
     kind: Literal["paired", "unpaired"] = "unpaired" if system.sides == "unpaired" and not in_pairs else "paired"
     sides = reading.sides(source, kind, run.config.channels, run.config.source_channels)
     return Choice.of_sides(sides, most, seed, size, direction), sides
+
+
+CONDITIONS = frozenset({"text", "boxes", "keypoints"})
+"""Keys of what samples of a run may be drawn from, beside classes."""
+
+
+def as_trained(options: DataOptions, run: Run, other: bool) -> DataOptions:
+    """How data is read whose captions, boxes or keypoints are to mean what they meant in training.
+
+    Args:
+        options: How else; what is not set is as the run has it.
+        run: What is scored.
+        other: Whether this is other data than the run was trained on, of which its file of embeddings says nothing.
+    """
+    own, unset = run.settings.chosen.data, DataOptions()
+    given = options.embeddings
+    if other and given == own.embeddings:
+        given = None
+    elif not other and given is None:
+        given = own.embeddings
+    as_own = {
+        name: getattr(own, name) for name in ("captions", "parts") if getattr(options, name) == getattr(unset, name)
+    }
+    return dataclasses.replace(options, encoder=own.encoder, embeddings=given, **as_own)
+
+
+def _check_like(data: Described, run: Run, source: str, options: DataOptions) -> None:
+    """Makes sure that captions and keypoints mean what they meant in training.
+
+    Raises:
+        UserError: They do not.
+    """
+    facts, needs = run.settings.data, run.system.needs
+    theirs, ours = facts.get("encoder") or {}, data.encoder
+    from_file = run.settings.chosen.data.embeddings is not None
+    if "text" in needs and from_file and options.embeddings is None:
+        raise UserError(f"{run.path} was trained on embeddings from a file: give those of {source} with --embeddings")
+    if "text" in needs and ours.get("dim") != theirs.get("dim"):
+        lengths = f"{ours.get('dim')} numbers, and those that {run.path} was trained on {theirs.get('dim')}"
+        raise UserError(f"embedded captions of {source} have {lengths}: give such with --embeddings")
+    if "text" in needs and not from_file and options.embeddings is None and ours.get("hash") != theirs.get("hash"):
+        raise UserError(
+            f"captions of {source} would mean something else than in training, because the encoder "
+            f"{theirs.get('name')} has changed since {run.path} was trained: install it as it was"
+        )
+    if "keypoints" in needs and list(data.parts) != list(facts.get("parts") or []):
+        trained = ", ".join(facts.get("parts") or [])
+        raise UserError(f"{source} has the keypoints {', '.join(data.parts)}, and {run.path} was trained on {trained}")
 
 
 def translates(run: Run) -> bool:

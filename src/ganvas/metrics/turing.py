@@ -19,11 +19,9 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 
 from ganvas import systems
 from ganvas.data import DataOptions, Sides, open_data, open_pictures
-from ganvas.data.decode import to_square
 from ganvas.data.reduced import Reduced
 from ganvas.data.sampler import stream
 from ganvas.data.source import Progress, printable
@@ -32,7 +30,7 @@ from ganvas.engine.training import Device
 from ganvas.errors import UserError
 from ganvas.metrics.answers import read_answers, read_key, sha256_of
 from ganvas.metrics.evaluate import first_side
-from ganvas.metrics.pictures import Choice
+from ganvas.metrics.pictures import Choice, to_side
 from ganvas.run import Run, Which
 from ganvas.viz.grids import save_png, to_bytes
 
@@ -339,15 +337,7 @@ def _of_run(
         origins = [f"{chosen.data.names[row]}, seed {seed + i}" for i, row in enumerate(chosen.rows[:n])]
     if found.shape[1] not in (1, 3):
         raise UserError(f"{run.path} draws pictures of {found.shape[1]} channels, and people see 1 or 3")
-    return _to_side(to_bytes(found), side), origins, about
-
-
-def _to_side(pictures: UInt8[np.ndarray, "n H W C"], side: int) -> UInt8[np.ndarray, "n S S C"]:
-    if pictures.shape[1:3] == (side, side):
-        return pictures
-    channels = pictures.shape[3]
-    images = [Image.fromarray(of[:, :, 0] if channels == 1 else of) for of in pictures]
-    return np.stack([to_square(image, side, channels, "stretch", (0, 0, 0)) for image in images])
+    return to_side(to_bytes(found), side), origins, about
 
 
 def _subject(path: Path, key: Mapping[str, str]) -> Subject:

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from ganvas.data import DataOptions, Prepared, Sides
+from ganvas.data.described import Described
 from ganvas.data.reduced import Reduced
 from ganvas.engine.distributed import Ranks
 from ganvas.engine.system import System
@@ -29,13 +30,18 @@ class Watch:
     """
 
     def __init__(
-        self, prepared: Prepared | Sides | Reduced, size: int, options: DataOptions, training: Training, ranks: Ranks
+        self,
+        prepared: Prepared | Sides | Reduced | Described,
+        size: int,
+        options: DataOptions,
+        training: Training,
+        ranks: Ranks,
     ) -> None:
         """Loads the feature network.
 
         Args:
             prepared: The data; of two sides the sources of its pictures are translated, of photos the small versions
-                of their middles.
+                of their middles; captions, boxes and keypoints are drawn from.
             size: Side of the system's pictures, in pixels.
             options: How it was read, and where its features may be kept.
             training: What is to be scored, and how.
@@ -51,6 +57,8 @@ class Watch:
             self.real = Choice.of_sides(prepared, most, 0, size)
         elif isinstance(prepared, Reduced):
             self.real = Choice.of_photos(prepared, most, 0, size)
+        elif isinstance(prepared, Described):
+            self.real = Choice.of_described(prepared, most, 0, size)
         else:
             self.real = Choice.draw(prepared, most, 0, size)
         check_channels(self.real)
@@ -86,6 +94,7 @@ class Watch:
         start = time.perf_counter()
         n, training = self.training.score_samples, self.training
         if self.theirs is None:
+            self.real = self.real.like(system)
             self.theirs = reference_features(self.network, self.real, 0, self.options, self.ranks)
         pictures = drawn(system, self.real.conditions, 0, None, autocast)
         with weight_scope():  # the weights do not change between chunks
@@ -95,6 +104,7 @@ class Watch:
             sources = {"translated": describe(self.real.sources)}
         elif self.real.scale > 1:
             sources = {"small": SMALL.format(scale=self.real.scale)}
+        sources |= self.real.drawn_from()
         protocol = {
             "samples": {"n": n, "seed": 0, "truncation": None, **sources, **about},
             "reference": describe(self.real),

@@ -79,25 +79,30 @@ class Adams:
     """Steps that the rates take to fall to 0; 0: they stay as they are."""
     drop_at: NonNegativeInt = 0
     """Step from which both rates are a tenth of what they were; 0: never."""
+    halve_every: NonNegativeInt = 0
+    """Steps after which both rates are halved, again and again; 0: never."""
 
     def optimizers(self, generator: nn.Module, discriminator: nn.Module) -> dict[str, Optimizer]:
-        """One for each network that has anything to learn, each in one fused kernel."""
+        """One for each network that has anything to learn, each in one fused kernel; frozen weights are left out."""
         rates = {"discriminator": self.discriminator_rate, "generator": self.generator_rate}
         networks = {"discriminator": discriminator, "generator": generator}
         betas = (self.beta1, self.beta2)
+        learning = {name: [p for p in network.parameters() if p.requires_grad] for name, network in networks.items()}
         return {
-            name: FusedAdam(network.parameters(), rates[name], betas, self.adam_eps, self.weight_decay)
-            for name, network in networks.items()
-            if any(True for _ in network.parameters())
+            name: FusedAdam(parameters, rates[name], betas, self.adam_eps, self.weight_decay)
+            for name, parameters in learning.items()
+            if parameters
         }
 
     def schedule(self, step: int, optimizers: Mapping[str, Optimizer]) -> None:
         """Sets both rates for a step, counted from 0."""
-        if not self.decay_steps and not self.drop_at:
+        if not (self.decay_steps or self.drop_at or self.halve_every):
             return
         left = 1 - min(1.0, max(0, step - self.decay_from) / self.decay_steps) if self.decay_steps else 1.0
         if self.drop_at and step >= self.drop_at:
             left *= 0.1
+        if self.halve_every:
+            left *= 0.5 ** (step // self.halve_every)
         rates = {"discriminator": self.discriminator_rate, "generator": self.generator_rate}
         for name, optimizer in optimizers.items():
             for group in optimizer.param_groups:

@@ -71,9 +71,9 @@ def open_sides(parts: str, options: DataOptions) -> tuple[Source, Source]:
     categories = [name for name in there if name in chosen] or there
     renderers = Renderers()
     sides: tuple[list[Item], list[Item]] = ([], [])
-    for one in sorted(every, key=lambda one: _digest(one.unified)):
+    for one in sorted(every, key=lambda one: digest_of(one.unified)):
         path, category = drawing(folder, one), slug(one.category)
-        split = PARTS[int(_digest(one.unified)[:8], 16) < TEST_SHARE * 2**32]
+        split = PARTS[int(digest_of(one.unified)[:8], 16) < TEST_SHARE * 2**32]
         if path is None or one.unified in NO_LINES or category not in categories or split not in splits:
             continue
         for items, lines_only in zip(sides, (True, False), strict=True):
@@ -97,7 +97,8 @@ def open_sides(parts: str, options: DataOptions) -> tuple[Source, Source]:
     return outlines, coloured
 
 
-def _digest(code_points: str) -> str:
+def digest_of(code_points: str) -> str:
+    """What decides on which side of the split an emoji is: a hash of its code points."""
     return hashlib.sha256(code_points.encode()).hexdigest()
 
 
