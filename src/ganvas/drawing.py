@@ -155,9 +155,9 @@ def _write_list(path: Path, captions: Sequence[str]) -> None:
 
 
 def _frames(run: Run, asked: Asked, to_box: Box, frames: int, like: Float[Tensor, "C H W"]) -> Float[Tensor, "B C H W"]:
-    """White pictures with the boxes on the way."""
+    """Light gray pictures with the boxes on the way."""
     boxes = along(box_of(run, asked.get("box") or ()), box_of(run, to_box), frames)
-    return marked(torch.ones(frames, *like.shape), boxes)
+    return marked(torch.full((frames, *like.shape), 0.85), boxes)
 
 
 def _places(asked: Asked) -> str:

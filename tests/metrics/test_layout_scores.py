@@ -159,7 +159,7 @@ def test_keypoints_are_found_to_a_part_of_a_pixel():
 
 
 def test_a_place_is_the_centre_of_what_is_likely():
-    """Closed form: one pixel, x = (column + 1/2) / W; two equal neighbours, between them; a far lesser peak: nothing."""
+    """Closed form: one pixel, x = (column + 1/2) / W; two equal neighbours: between them; a far lesser peak: no."""
     maps = torch.full((1, 3, 8, 16), -50.0)  # logits
     maps[0, 0, 2, 5] = 0
     maps[0, 1, 3, 7:9] = 0

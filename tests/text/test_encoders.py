@@ -98,7 +98,9 @@ def test_the_hash_is_of_what_determines_the_vectors(encoder: Encoder, tmp_path: 
     (copy / "pytorch_model.bin").write_bytes(b"other")
     assert find_encoder(str(copy)).hash == encoder.hash
     pooling = copy / "1_Pooling" / "config.json"
-    pooling.write_text(pooling.read_text().replace('"pooling_mode_mean_tokens": true', '"pooling_mode_mean_tokens": false'))
+    pooling.write_text(
+        pooling.read_text().replace('"pooling_mode_mean_tokens": true', '"pooling_mode_mean_tokens": false')
+    )
     assert find_encoder(str(copy)).hash != encoder.hash
 
 

@@ -60,4 +60,5 @@ def known(text: str) -> Tensor:
 
 
 def equal(a: Tensor, b: Tensor) -> bool:
-    return torch.equal(a, b.expand_as(a))
+    """Whether all of one are the other, which has no or single dimensions in front."""
+    return torch.equal(*torch.broadcast_tensors(a, b))

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from ganvas.data.annotations import Annotations, annotations_of
 from ganvas.data.decode import Decoder, quiet
 from ganvas.data.opening import align, another_shape
 from ganvas.data.options import DataOptions, worker_count
 from ganvas.data.pairing import has_sides, open_two
 from ganvas.data.parallel import in_order
+from ganvas.data.places import unit_of
 from ganvas.data.prepare import refuse_degraded, refuse_sided, shown_progress
 from ganvas.data.source import Item, Problem, Progress, Source, Unusable, open_source, split_sides
 from ganvas.data.squares import count
@@ -38,6 +40,7 @@ class Report:
         formats: How many of each file format.
         labels: Pictures of each class; empty without labels.
         columns: Names of the further metadata columns.
+        annotations: What these say in captions, boxes and keypoints.
         same_file: Groups of names whose files are equal byte for byte.
         same_pixels: Groups of names whose pixels are equal, in files that differ.
         skipped: Files that cannot be used.
@@ -56,6 +59,7 @@ class Report:
     formats: dict[str, int]
     labels: dict[str, int]
     columns: list[str]
+    annotations: Annotations
     same_file: list[list[str]]
     same_pixels: list[list[str]]
     skipped: list[Problem]
@@ -82,6 +86,7 @@ class Report:
             "formats": self.formats,
             "labels": self.labels,
             "columns": self.columns,
+            "annotations": self.annotations.to_json(),
             "duplicates": {"same_file": self.same_file, "same_pixels": self.same_pixels},
             "skipped": [{"name": p.name, "reason": p.reason} for p in self.skipped],
             "notes": [{"name": p.name, "reason": p.reason} for p in self.notes],
@@ -111,6 +116,7 @@ class Report:
         lines.append(_counts("labels", self.labels.items()) if self.labels else none)
         if self.columns:
             lines.append(f"further columns: {', '.join(self.columns)}")
+        lines += _annotated(self.annotations, self.count)
         if self.ignored:
             lines.append(f"other files, passed over: {self.ignored:,}")
         groups = [("the same file", self.same_file), ("the same pixels", self.same_pixels)]
@@ -252,7 +258,7 @@ def _check(
         sizes: dict[str, tuple[int, int]] = {}
         modes, formats, labels = Counter[str](), Counter[str](), Counter[str]()
         files, pixels = defaultdict[bytes, list[str]](list), defaultdict[bytes, list[str]](list)
-        skipped, notes, columns = list(source.problems), [], set[str]()
+        skipped, notes, columns = list(source.problems), [], dict[str, Mapping[str, Any]]()
         for done, seen in enumerate(results, 1):
             report("checking", done, len(source.items))
             name = seen.item.name
@@ -262,7 +268,7 @@ def _check(
             sizes[name] = seen.size
             modes[seen.mode] += 1
             formats[seen.format] += 1
-            columns.update(seen.item.columns)
+            columns[name] = seen.item.columns
             if seen.item.label is not None:
                 labels[source.classes[seen.item.label]] += 1
             if seen.note:
@@ -279,7 +285,10 @@ def _check(
             modes=dict(sorted(modes.items())),
             formats=dict(sorted(formats.items())),
             labels={name: labels[name] for name in source.classes if labels[name]},
-            columns=sorted(columns),
+            columns=sorted({column for own in columns.values() for column in own}),
+            annotations=annotations_of(
+                {name: (own, sizes[name]) for name, own in columns.items()}, unit_of(source, options), options
+            ),
             same_file=_groups(files),
             same_pixels=_groups(pixels),
             skipped=skipped,
@@ -300,6 +309,23 @@ def _counts(what: str, counts: Iterable[tuple[str, int]]) -> str:
     pairs = list(counts)
     text = ", ".join(f"{name} ({count:,})" for name, count in pairs[:LISTED])
     return f"{what}: {text}" + (f", and {len(pairs) - LISTED:,} more" if len(pairs) > LISTED else "")
+
+
+def _annotated(found: Annotations, pictures: int) -> list[str]:
+    """What there is of captions, boxes and keypoints, for a person."""
+    lines = []
+    if found.captions:
+        lines.append(_counts("captions a picture", ((str(count), many) for count, many in found.captions.items())))
+    if found.coordinates:
+        unit = "pixels" if found.coordinates == "pixels" else "shares of the picture"
+        counts = [("boxes", found.boxes), ("keypoints", found.keypoints)]
+        lines += [f"{what}: in {count:,} of {pictures:,} pictures, in {unit}" for what, count in counts if count]
+    if found.visible:
+        lines.append(_counts("keypoints that are visible", found.visible.items()))
+    if found.unmirrored:
+        lines.append(f"keypoints: {found.unmirrored}")
+    lines += _some("captions, empty or missing", found.uncaptioned)
+    return [*lines, *_some("boxes and keypoints, out of range or no such", found.misplaced)]
 
 
 def _some(what: str, entries: Sequence[object]) -> list[str]:

@@ -314,7 +314,7 @@ class DescribedSampler(Sampler):
             order = stream(self.seed, "captions", draw, attempt, step).random((self.global_batch, self.most))
             places, weights = self._captions(rows, order)
             batch["text"] = mean_text(self.vectors, self._put(places[self.part]), self._put(weights[self.part]))
-        own = Drawn(*(values[self.part] for values in (drawn.mask, drawn.top, drawn.left)))
+        own = Drawn(drawn.mask[self.part], drawn.top[self.part], drawn.left[self.part])
         placed = self.data.places(rows[self.part], own, self.size, self.flip)
         return batch | {key: self._put(values) for key, values in placed.items()}
 
@@ -407,7 +407,9 @@ def describe_pictures(
         _refuse(pictures, needed, len(found), lost)
     rows = np.array([*found], dtype=np.int64)
     captions = [one["text"] for one in found.values()] if "text" in needed else []
-    embeddings, encoder, remark = None, {}, ""
+    embeddings: Embeddings | None = None
+    encoder: dict[str, Any] = {}
+    remark = ""
     if given is not None:
         embeddings, encoder = _given(given, pictures.names, rows)
     elif captions:

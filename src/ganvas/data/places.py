@@ -124,8 +124,10 @@ def placed(
                 found[column] = [*moved(x, y), width / unit_x * scale_x, height / unit_y * scale_y]
             else:
                 points = points_of(value)
-                named = isinstance(points, dict)
-                found[column] = {k: within(v) for k, v in points.items()} if named else [within(v) for v in points]
+                if isinstance(points, dict):
+                    found[column] = {name: within(point) for name, point in points.items()}
+                else:
+                    found[column] = [within(point) for point in points]
         except Unusable as error:
             remarks.append(f"{error}: it has none")
     return found, remarks

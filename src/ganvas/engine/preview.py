@@ -19,6 +19,7 @@ from ganvas.engine.collapse import CollapseWatch
 from ganvas.engine.log import FullDiskGuard, Log, read_stats
 from ganvas.engine.system import Batch, System
 from ganvas.viz.grids import beside, grid, save_png
+from ganvas.viz.layouts import marked
 
 
 def sample_in_batches(
@@ -84,7 +85,7 @@ class Preview:
         with FullDiskGuard(self.log):
             self.folder.mkdir(exist_ok=True)
             if own is None and not (self.folder / "real.png").exists():
-                save_png(self.folder / "real.png", grid(self.pictures), self.texts)
+                save_png(self.folder / "real.png", grid(self.marked(self.pictures)), self.texts)
             path = self.folder / f"step-{state.step:08d}.png"
             save_png(path, picture, self.texts)
             self.log.picture(state.step, "samples", path)
@@ -101,10 +102,15 @@ class Preview:
     def laid_out(self, system: System, samples: Float[Tensor, "B C H W"]) -> UInt8[np.ndarray, "H W C"]:
         """The grid: samples; of translations the source beside each, and the true picture where there is one."""
         if not system.sides:
-            return grid(samples)
+            return grid(self.marked(samples))
         truth = [self.real["image"]] if system.sides == "paired" else []
         source = enlarge(self.real["source"], system.scale, "nearest")
         return grid(*beside(source, samples, *truth))
+
+    def marked(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C height width"]:
+        """Pictures with the boxes and keypoints that they are conditioned on, if they are."""
+        places = self.conditions.get("boxes"), self.conditions.get("keypoints")
+        return images if places == (None, None) else marked(images, *places)
 
     def remember(self, stats: Path, step: int) -> None:
         """Takes in what earlier grids, up to `step`, showed, so that a resumed run reports as it would have."""

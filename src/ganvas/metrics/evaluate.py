@@ -18,7 +18,7 @@ from PIL import Image
 from ganvas.data import DataOptions, Problem
 from ganvas.data.options import cache_folder
 from ganvas.data.prepare import shown_progress
-from ganvas.data.source import open_source
+from ganvas.data.source import absolute, open_source
 from ganvas.engine.distributed import Ranks, join
 from ganvas.engine.files import write_atomically
 from ganvas.engine.folder import RunFolder, to_text
@@ -192,7 +192,7 @@ def evaluate(
                 # So that the middle of a picture is the same part of it, and the data the same, at every size.
                 options = dataclasses.replace(options, load_size=round(options.load_size * size / run.config.size))
         if run is not None and run.system.needs & CONDITIONS:
-            options = as_trained(options, run, data is not None and str(data) != run.settings.source)
+            options = as_trained(options, run, data is not None and absolute(str(data)) != run.settings.source)
         size = size or (run.config.size if run else first_side(str(subject), options, network.size if network else 64))
         source = str(data) if data is not None else run.settings.source  # type: ignore[union-attr]
         reading = Reading(options, size, ranks, progress and ranks.first)
@@ -200,7 +200,11 @@ def evaluate(
         real, sides = references(subject, run, source, "translation" in asked, most, seed, direction, reading)
         check_channels(real)
         if metrics is None:
-            asked = (*asked, *(("translation",) if real.paired else ()), *default_names(real.keys))
+            asked = (
+                *asked,
+                *(("translation",) if real.paired else ()),
+                *(() if real.pictured else default_names(real.keys)),
+            )
         pictures: Pictures
         if run is not None:
             if real.sources is not None and truncation is not None:

@@ -56,7 +56,7 @@ CLASSIFIED_SIDE = 32
 SEEN = 30_000
 """Pictures that the classifier sees in training, about, those seen again included."""
 
-JUDGED = frozenset({"accuracy", "r_precision", "box_iou", "keypoint_distance"})
+JUDGED = frozenset({"accuracy", "r_precision", "r_precision_captions", "box_iou", "keypoint_distance"})
 """Scores of judges that are trained for them: no feature network has a part in them."""
 
 Result = TypeVar("Result")
@@ -159,57 +159,78 @@ def _by_one(sets: Sets, work: Callable[[], Result]) -> Result:
 def _agreement(sets: Sets, real: Tensor, given: Batch, fake: Tensor, rows: Tensor) -> dict[str, Score]:
     scores = {}
     text, labels = given["text"], given.get("label")
-    exchanged = _exchanged(len(fake))
     train, rest = split(len(real), HELD_OUT, SEED)
     common: dict[str, Any] = {"trained_on": len(train), "held_out": len(rest), "judge_seed": SEED, "n": len(fake)}
     if labels is not None and int(labels.min()) < int(labels.max()):
-        count = int(labels.max()) + 1
-        epochs = min(25, max(3, round(SEEN / len(train))))
-        seen, drawn = as_seen(real, CLASSIFIED_SIDE), as_seen(fake, CLASSIFIED_SIDE)
-        judge = train_classifier(seen[train], labels[train], count, seed=SEED, epochs=epochs)
-        scores["accuracy"] = _scored(
+        scores["accuracy"] = _class_accuracy(sets, real, labels, fake, rows, common)
+    matcher = train_matcher(real, text, held_out=HELD_OUT, seed=SEED)
+    places, ours, theirs = matcher.of_texts(text), matcher.of_pictures(fake), matcher.of_pictures(real[rest])
+    exchanged, pool = ours[_exchanged(len(fake))], distinct(text)
+    for name, (kinds, mismatching) in _ways(kinds_of(text), labels).items():
+        candidates = most_candidates(kinds[pool])
+        if candidates < 2:
+            continue
+
+        def precision(pictures: Tensor, own: Tensor, kinds: Tensor = kinds, candidates: int = candidates) -> Interval:
+            whose = kinds[own], kinds[pool]
+            return r_precision(pictures, places[own], places[pool], kinds=whose, candidates=candidates, seed=SEED)
+
+        scores[name] = _scored(
             sets,
-            caption_accuracy(judge, drawn, labels[rows]),
+            precision(ours, rows),
             lower=False,
-            estimator="share of samples whose class a classifier of real pictures names",
-            judge=f"two convolutions, {epochs} epochs, at most {CLASSIFIED_SIDE} pixels a side",
-            classes=int((labels.bincount() > 0).sum()),
-            of_the_data=caption_accuracy(judge, seen[rest], labels[rest]).mean,
-            chance=caption_accuracy(judge, drawn[exchanged], labels[rows]).mean,
+            estimator=(
+                "Xu et al. 2018, R = 1: share of samples whose own caption is the nearest of the candidates, the rest "
+                f"of which are {mismatching}; ties at random"
+            ),
+            judge=(
+                "strided convolutions of pictures and a linear map of caption vectors, InfoNCE both ways, at most "
+                f"{MATCHED_SIDE} pixels a side"
+            ),
+            candidates=candidates,
+            of_the_data=precision(theirs, rest).mean if len(rest) else None,
+            chance=precision(exchanged, rows).mean,
             **common,
         )
-        kinds, mismatching = labels, "captions of another class"
-    else:
-        kinds, mismatching = kinds_of(text), "other captions"
-    pool = distinct(text)
-    candidates = most_candidates(kinds[pool])
-    if candidates < 2:
+    if not scores:
         raise UserError("all captions of the data are alike")
-    matcher = train_matcher(real, text, kinds=kinds, held_out=HELD_OUT, seed=SEED)
-    places, found = matcher.of_texts(text), matcher.of_pictures(fake)
+    return scores
 
-    def precision(pictures: Tensor) -> Interval:
-        whose = kinds[rows], kinds[pool]
-        return r_precision(pictures, places[rows], places[pool], kinds=whose, candidates=candidates, seed=SEED)
 
-    scores["r_precision"] = _scored(
+def _class_accuracy(
+    sets: Sets, real: Tensor, labels: Tensor, fake: Tensor, rows: Tensor, common: Mapping[str, Any]
+) -> Score:
+    train, rest = split(len(real), HELD_OUT, SEED)
+    epochs = min(25, max(3, round(SEEN / len(train))))
+    seen, drawn = as_seen(real, CLASSIFIED_SIDE), as_seen(fake, CLASSIFIED_SIDE)
+    judge = train_classifier(seen[train], labels[train], int(labels.max()) + 1, seed=SEED, epochs=epochs)
+    return _scored(
         sets,
-        precision(found),
+        caption_accuracy(judge, drawn, labels[rows]),
         lower=False,
-        estimator=(
-            "Xu et al. 2018, R = 1: share of samples whose own caption is the nearest of the candidates, the others "
-            f"drawn from {mismatching}; ties at random"
-        ),
-        judge=(
-            "strided convolutions of pictures and a linear map of caption vectors, InfoNCE both ways, at most "
-            f"{MATCHED_SIDE} pixels a side"
-        ),
-        candidates=candidates,
-        of_the_data=None if matcher.real is None else matcher.real.mean,
-        chance=precision(found[exchanged]).mean,
+        estimator="share of samples whose class a classifier of real pictures names",
+        judge=f"two convolutions, {epochs} epochs, at most {CLASSIFIED_SIDE} pixels a side",
+        classes=_count(labels),
+        of_the_data=caption_accuracy(judge, seen[rest], labels[rest]).mean if len(rest) else None,
+        chance=caption_accuracy(judge, drawn[_exchanged(len(fake))], labels[rows]).mean,
         **common,
     )
-    return scores
+
+
+def _ways(texts: Tensor, labels: Tensor | None) -> dict[str, tuple[Tensor, str]]:
+    """By the name of the score, of which kind each caption is, and what captions of other kinds are called."""
+    others = (texts, "other captions")
+    if labels is None:
+        return {"r_precision": others}
+    of_classes = (labels, "captions of other classes")
+    if _count(labels) == _count(texts) == _count(texts * (labels.max() + 1) + labels):  # one caption a class
+        return {"r_precision": of_classes}
+    return {"r_precision": of_classes, "r_precision_captions": others}
+
+
+def _count(numbers: Tensor) -> int:
+    """How many different ones there are."""
+    return len(set(numbers.tolist()))
 
 
 def _layout(sets: Sets, real: Tensor, given: Batch, fake: Tensor, rows: Tensor) -> dict[str, Score]:

@@ -66,30 +66,43 @@ def tiled(text: Float[Tensor, "B T"], like: Float[Tensor, "B C H W"]) -> Float[T
 class Standing(nn.Module):
     """Conditions of some training pictures, kept in every checkpoint.
 
-    Batch-norm statistics are estimated under them, and they stand in where nobody says what to draw.
+    Batch-norm statistics are estimated under them, and they stand in where nobody says what to draw. Of their captions
+    comes the scale that networks are given captions in.
 
     Args:
         first: By the key in batches, what holds before any data is seen: one picture's.
     """
 
+    scale: Tensor
+
     def __init__(self, **first: Tensor) -> None:
         super().__init__()
+        self.names = tuple(first)
+        self.register_buffer("scale", torch.ones(()))
         for name, value in first.items():
             self.register_buffer(name, value.expand(STANDING, *value.shape).clone())
 
     def keep(self, batches: Iterable[Batch]) -> None:
         """Takes in those of the first pictures of some batches, again and again if they are few."""
-        kept: dict[str, list[Tensor]] = {name: [] for name, _ in self.named_buffers()}
+        kept: dict[str, list[Tensor]] = {name: [] for name in self.names}
         count = 0
         for batch in batches:
             for name, values in kept.items():
                 values.append(batch[name])
-            count += len(next(iter(kept.values()))[-1])
+            count += len(batch[self.names[0]])
             if count >= STANDING:
                 break
-        for name, buffer in self.named_buffers():
-            rows = torch.arange(STANDING, device=buffer.device) % count
-            buffer.copy_(torch.cat(kept[name]).to(buffer.device)[rows])
+        for name, values in kept.items():
+            buffer = self.get_buffer(name)
+            buffer.copy_(torch.cat(values).to(buffer.device)[torch.arange(STANDING, device=buffer.device) % count])
+        self.scale.copy_(self.get_buffer("text").square().mean().clamp(min=1e-12).rsqrt())
+
+    def scaled(self, text: Float[Tensor, "B E"]) -> Float[Tensor, "B E"]:
+        """Embedded captions in units of the root mean square of those that are kept.
+
+        Encoders differ in it by orders of magnitude, and first weights are made for numbers about 1.
+        """
+        return text * self.scale
 
     def filled(self, seeds: Sequence[int], conditions: Batch) -> Batch:
         """Conditions of which none is missing: what is not given is that of training picture seed mod `STANDING`.
@@ -99,7 +112,8 @@ class Standing(nn.Module):
             conditions: Each (B, ...), B = len(seeds), on any device.
         """
         found = dict(conditions)
-        for name, buffer in self.named_buffers():
+        for name in self.names:
+            buffer = self.get_buffer(name)
             if name in found:
                 found[name] = found[name].to(buffer.device)
             else:

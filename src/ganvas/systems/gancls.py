@@ -11,8 +11,8 @@ The idea: a caption is embedded by an encoder that stays as it is. Both networks
 
 `--mismatched 0` is the plain conditional GAN, `--no-interpolate` GAN-CLS alone; the paper's GAN-INT-CLS is the default.
 
-Departures: the encoder is any that gives a sentence as a vector (`--encoder`), where the paper's reads characters. The
-generator's update uses the pictures that the discriminator has just seen, as algorithm 1 has it; the published code
+Departures: the encoder is any that gives a sentence as a vector (`--encoder`), where the paper's reads characters, and
+vectors are scaled so that their mean square over the data is 1. The generator's update uses the pictures that the discriminator has just seen, as algorithm 1 has it; the published code
 draws them anew. Of a mixed half and an unmixed whole batch, both networks see one batch of one and a half. Samples are
 drawn with batch-norm statistics estimated anew. Sizes other than 64 px are ours.
 """
@@ -156,7 +156,7 @@ class GANCLS(System):
 
     def draw(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Pictures, once a step, and their captions: those of the batch, then mixed ones (eq. 5)."""
-        text = batch["text"]
+        text = self.standing.scaled(batch["text"])
         if self.config.interpolate:
             text = torch.cat([text, mixed(text, self.config.beta)])
         prior, generator = self.prior, self.generator
@@ -167,7 +167,7 @@ class GANCLS(System):
 
         It is never shown mixed captions.
         """
-        image, text = batch["image"], batch["text"]
+        image, text = batch["image"], self.standing.scaled(batch["text"])
         fake, _ = self.draw(batch)
         other = Condition(vector=mismatched(text, batch.get("label"))) if self.config.mismatched else None
         return self.adversarial.discriminator_terms(image, fake[: len(text)], Condition(vector=text), other, step=step)
@@ -179,8 +179,8 @@ class GANCLS(System):
 
     def from_latents(self, latents: Tensor, conditions: Batch) -> Tensor:
         """Pictures at given latents and captions."""
-        device = next(self.generator.parameters()).device
-        pictures: Tensor = self.generator(latents.to(device), conditions["text"].to(device))
+        text = self.standing.scaled(conditions["text"].to(self.standing.scale.device))
+        pictures: Tensor = self.generator(latents.to(text.device), text)
         return pictures
 
 

@@ -11,7 +11,8 @@ object's place. Three models, one System each:
 
 The discriminators are shown real pictures with captions that are not theirs, as in GAN-CLS; that of G_k is not.
 
-Departures: the encoder is any that gives a sentence as a vector (`--encoder`). Boxes are resampled with the centres of
+Departures: the encoder is any that gives a sentence as a vector (`--encoder`), and vectors are scaled so that their mean
+square over the data is 1. Boxes are resampled with the centres of
 cells at (i + 1/2) / n, strictly nothing outside; the published sampler has them at i / (n - 1). A keypoint is told in
 the cell that it lies in, where the code rounds. In the box model's
 discriminator the global pathway is given the caption laid into the box, so that it knows where that is. The generator's
@@ -496,34 +497,37 @@ class KeypointCompletion(System):
             raise UserError("--diffaugment changes pictures, and the completion model draws keypoints: leave it out")
 
     def begin(self, batches: Iterable[Batch]) -> None:
-        """Keeps some captions to sample from; all of their keypoints are to be drawn."""
-        captions = ({"text": batch["text"], "keypoints": torch.zeros_like(batch["keypoints"])} for batch in batches)
-        self.standing.keep(captions)
+        """Keeps some captions to sample from, with the few keypoints that the generator is shown in training."""
+        self.standing.keep(batch | {"keypoints": self.shown(batch["keypoints"])} for batch in batches)
 
     def updates(self, step: int) -> Iterable[Update]:
         """The discriminator, then the generator."""
         yield Update("discriminator", (self.discriminator,), partial(self.discriminator_loss, step=step))
         yield Update("generator", (self.generator,), self.generator_loss)
 
+    def shown(self, keypoints: Float[Tensor, "B K 3"]) -> Float[Tensor, "B K 3"]:
+        """Keypoints of which each is hidden with probability `drop`."""
+        return keypoints * (torch.rand_like(keypoints[..., :1]) >= self.config.drop)
+
     def draw(self, batch: Batch) -> Tensor:
-        """Completed keypoints, once a step, as pictures of one pixel; each given one is hidden with probability `drop`."""
+        """Completed keypoints, once a step, as pictures of one pixel."""
 
         def make() -> Tensor:
-            keypoints, text = batch["keypoints"], batch["text"]
-            kept = torch.rand(keypoints.shape[:2], device=keypoints.device) >= self.config.drop
-            z = self.prior.draw(len(text), text.device)
-            return self.generator(z, text, keypoints * kept[..., None]).flatten(1)[:, :, None, None]
+            text, given = self.standing.scaled(batch["text"]), self.shown(batch["keypoints"])
+            return self.generator(self.prior.draw(len(text), text.device), text, given).flatten(1)[:, :, None, None]
 
         return once(batch, FAKE, self.generator, make)
 
     def discriminator_loss(self, batch: Batch, step: int) -> Terms:
         """-log D_k(k, t) - log(1 - D_k(G_k, t))."""
-        real, condition = batch["keypoints"].flatten(1)[:, :, None, None], Condition(vector=batch["text"])
+        real = batch["keypoints"].flatten(1)[:, :, None, None]
+        condition = Condition(vector=self.standing.scaled(batch["text"]))
         return self.adversarial.discriminator_terms(real, self.draw(batch), condition, step=step)
 
     def generator_loss(self, batch: Batch) -> Terms:
         """-log D_k(G_k, t)."""
-        real, condition = batch["keypoints"].flatten(1)[:, :, None, None], Condition(vector=batch["text"])
+        real = batch["keypoints"].flatten(1)[:, :, None, None]
+        condition = Condition(vector=self.standing.scaled(batch["text"]))
         return self.adversarial.generator_terms(self.draw(batch), condition, real=real)
 
     def complete(
@@ -536,16 +540,16 @@ class KeypointCompletion(System):
             text: Embedded captions.
             seeds: One integer a picture.
         """
-        device = next(self.generator.parameters()).device
+        device = self.standing.scale.device
         z, given = self.prior.seeded(seeds).to(device), keypoints.to(device)
-        found: Tensor = self.generator(z, text.to(device), given)
+        found: Tensor = self.generator(z, self.standing.scaled(text.to(device)), given)
         return found
 
     def from_latents(self, latents: Tensor, conditions: Batch) -> Tensor:
         """Drawings of completed keypoints."""
-        device = next(self.generator.parameters()).device
-        text, given = conditions["text"].to(device), conditions["keypoints"].to(device)
-        return dots(self.generator(latents.to(device), text, given), self.config.size, self.config.channels)
+        text, given = (conditions[name].to(self.standing.scale.device) for name in ("text", "keypoints"))
+        drawn = self.generator(latents.to(text.device), self.standing.scaled(text), given)
+        return dots(drawn, self.config.size, self.config.channels)
 
     def pictured(self, batch: Batch) -> Tensor:
         """The true keypoints as dots."""
@@ -557,8 +561,7 @@ class KeypointCompletion(System):
 
         count = min(16, len(data))
         given = data.conditions(list(range(count)))
-        device = next(self.generator.parameters()).device
-        keypoints, text = given["keypoints"].to(device), given["text"].to(device)
+        keypoints, text = (given[name].to(self.standing.scale.device) for name in ("keypoints", "text"))
         two = keypoints.clone()
         two[:, 2:] = 0
         rows = [keypoints, two, *(self.complete(two, text, range(i, i + count)) for i in range(0, 4 * count, count))]
@@ -570,7 +573,7 @@ Placed = BoxGAWWN | KeypointGAWWN
 
 def _draw(system: Placed, batch: Batch) -> Tensor:
     """Pictures of the batch's captions and places, once a step."""
-    text, generator = batch["text"], system.generator
+    text, generator = system.standing.scaled(batch["text"]), system.generator
     return once(
         batch, FAKE, generator, lambda: generator(system.prior.draw(len(text), text.device), text, batch[system.where])
     )
@@ -578,7 +581,8 @@ def _draw(system: Placed, batch: Batch) -> Tensor:
 
 def _judge(system: Placed, batch: Batch, step: int) -> Terms:
     """What the discriminator minimises: algorithm 1 of GAN-CLS, with the same place for all three pictures."""
-    text, condition = batch["text"], system.condition(batch["text"], batch)
+    text = system.standing.scaled(batch["text"])
+    condition = system.condition(text, batch)
     other = None
     if system.config.mismatched:
         other = system.condition(mismatched(text, batch.get("label")), batch)
@@ -587,14 +591,13 @@ def _judge(system: Placed, batch: Batch, step: int) -> Terms:
 
 def _deceive(system: Placed, batch: Batch) -> Terms:
     """What the generator minimises."""
-    condition = system.condition(batch["text"], batch)
+    condition = system.condition(system.standing.scaled(batch["text"]), batch)
     return system.adversarial.generator_terms(_draw(system, batch), condition, real=batch["image"])
 
 
 def _at(system: Placed, latents: Tensor, conditions: Batch) -> Tensor:
-    device = next(system.generator.parameters()).device
-    text, where = conditions["text"].to(device), conditions[system.where].to(device)
-    pictures: Tensor = system.generator(latents.to(device), text, where)
+    text, where = (conditions[name].to(system.standing.scale.device) for name in ("text", system.where))
+    pictures: Tensor = system.generator(latents.to(text.device), system.standing.scaled(text), where)
     return pictures
 
 

@@ -11,7 +11,8 @@ the caption determines (conditioning augmentation, section 3.1), kept near N(0, 
 from a run of `--sizes 32 64` in the same way.
 
 Departures: the conditions are drawn from the whole normal, where the published code cuts it off at two sigma; the
-weight of the KL divergence is the paper's 1, the code's is 2. The discriminator's fakes are the generator's of the same
+weight of the KL divergence is the paper's 1, the code's is 2. Embedded captions are scaled so that their mean square
+over the data is 1. The discriminator's fakes are the generator's of the same
 step, where the code draws them anew. Frozen stages normalise by the statistics of the batch in training, and samples are
 drawn with statistics estimated anew. More than two stages, and other sizes than 64 and 256, are ours.
 """
@@ -277,7 +278,8 @@ class StackGAN(System):
         embedding = count_of(config.embedding, "numbers in an embedded caption", "--embedding")
         self.prior = Prior(config.latent + config.condition * len(config.sizes))
         self.standing = Standing(text=torch.zeros(embedding))
-        self.inherited = tuple(f"generator.stages.{i}." for i in range(len(config.sizes) - 1))
+        if len(config.sizes) > 1:
+            self.inherited = ("standing.", *(f"generator.stages.{i}." for i in range(len(config.sizes) - 1)))
         if config.discriminator == "own":
             self.discriminator = TextDiscriminator(
                 config.size, embedding, channels=config.channels, width=config.discriminator_width,
@@ -307,27 +309,27 @@ class StackGAN(System):
             pictures, batch["kl"] = self.generator(self.prior.draw(len(text), text.device), text)
             return pictures
 
-        text = batch["text"]
+        text = self.standing.scaled(batch["text"])
         return once(batch, FAKE, self.generator.stages[-1], make)
 
     def discriminator_loss(self, batch: Batch, step: int) -> Terms:
         """Eq. 3 and 7, to be minimised, with mismatched pairs among what is rejected (section 3.5)."""
-        image, text = batch["image"], batch["text"]
+        image, text = batch["image"], self.standing.scaled(batch["text"])
         other = Condition(vector=mismatched(text, batch.get("label"))) if self.config.mismatched else None
         return self.adversarial.discriminator_terms(image, self.draw(batch), Condition(vector=text), other, step=step)
 
     def generator_loss(self, batch: Batch) -> Terms:
         """Eq. 4 and 8: -log D(G(z, c), t) + lambda KL."""
-        fake = self.draw(batch)
-        terms = self.adversarial.generator_terms(fake, Condition(vector=batch["text"]), real=batch["image"])
+        fake, condition = self.draw(batch), Condition(vector=self.standing.scaled(batch["text"]))
+        terms = self.adversarial.generator_terms(fake, condition, real=batch["image"])
         if self.config.augment_condition and self.config.kl_weight:
             terms["kl"] = self.config.kl_weight * batch["kl"]
         return terms
 
     def from_latents(self, latents: Tensor, conditions: Batch) -> Tensor:
         """Pictures at given latents and captions."""
-        device = next(self.generator.parameters()).device
-        pictures, _ = self.generator(latents.to(device), conditions["text"].to(device))
+        text = self.standing.scaled(conditions["text"].to(self.standing.scale.device))
+        pictures, _ = self.generator(latents.to(text.device), text)
         return pictures
 
 
