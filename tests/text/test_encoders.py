@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ganvas import UserError
-from ganvas.text.encoders import CHUNK, Encoder, find_encoder, has_latin
+from ganvas.text.encoders import CHUNK, Encoder, find_encoder, has_latin, refuse_blank
 
 TEXTS = [
     "a red circle",
@@ -67,10 +67,16 @@ def test_captions_alike_in_meaning_are_near(encoder: Encoder) -> None:
     assert red @ same > 0.8 > 0.4 > red @ other
 
 
-@pytest.mark.parametrize("text", ["", "  \n", None, 3, "half \ud83d"])
+@pytest.mark.parametrize("text", ["", "  \n", "half \ud83d"])
 def test_what_is_no_caption_is_refused_by_its_place(encoder: Encoder, text: str) -> None:
     with pytest.raises(UserError, match="text 2 of 3"):
         encoder.encode(["a red circle", text, "a blue square"])
+
+
+@pytest.mark.parametrize("text", [None, 3, ["a"]])
+def test_what_is_no_text_is_refused(text: object) -> None:
+    with pytest.raises(UserError, match="the caption is (NoneType|int|list), not text"):
+        refuse_blank(text, "the caption")
 
 
 def test_captions_without_a_latin_letter_are_doubted_of_minilm_alone(encoder: Encoder, tmp_path: Path) -> None:

@@ -46,6 +46,9 @@ DESCRIBED = ("text", "boxes", "keypoints")
 COLUMNS = {"text": "text", "boxes": BBOX, "keypoints": KEYPOINTS}
 """The column of the metadata that each of them comes from."""
 
+LEAST = 1e-6
+"""The least width and height of a box that is used, as shares of the picture: what is below is rounding."""
+
 
 @dataclass(frozen=True)
 class Described:
@@ -453,7 +456,7 @@ def _kept_box(value: Any) -> NDArray[np.float64]:
     if value is None:
         raise Unusable("no bbox")
     box = cut_boxes(np.array([box_of(value)]), np.zeros(1, np.int64), np.zeros(1, np.int64), 1, 1)[0]
-    if not (box[2:] > 0).all():
+    if not (box[2:] > LEAST).all():
         raise Unusable("its bbox lies outside of what is kept of the picture")
     return box
 

@@ -606,7 +606,7 @@ SYSTEM = GAWWN
 
 def _smoke(model: Literal["box", "keypoints", "completion"]) -> Preset:
     return Preset(
-        Config(model=model, size=32, latent=8, width=4, embedding=12, keypoints=4),
+        Config(model=model, size=32, latent=8, width=4, embedding=12, keypoints=4, drop=0.5),
         Training(steps=4, batch=4, ema=0.9, log_every=1, grid_every=2, checkpoint_every=2, grid_images=4),
         DataOptions(),
     )

@@ -35,11 +35,11 @@ class Embeddings:
 
     Attributes:
         vectors: One a caption, S in all, float32 on the CPU.
-        offsets: Picture i has rows `offsets[i]` up to, not with, `offsets[i + 1]`.
+        offsets: Picture i has rows `offsets[i]` up to, not with, `offsets[i + 1]`; M = N + 1.
     """
 
     vectors: Float[Tensor, "S E"]
-    offsets: Int[Tensor, "N+1"]
+    offsets: Int[Tensor, " M"]
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -120,7 +120,7 @@ def _checksum(vectors: Tensor) -> Tensor:
     return torch.tensor(list(hashlib.sha256(vectors.numpy().tobytes()).digest()), dtype=torch.uint8)
 
 
-def _offsets(counts: Sequence[int]) -> Int[Tensor, "N+1"]:
+def _offsets(counts: Sequence[int]) -> Int[Tensor, " M"]:
     return torch.tensor([0, *counts]).cumsum(0)
 
 

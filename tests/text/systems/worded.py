@@ -46,7 +46,8 @@ class Worded(System):
         self.generator = nn.Linear(1, 1)
         first = {"text": torch.zeros(DIM), "boxes": torch.zeros(4), "keypoints": torch.zeros(len(PARTS), 3)}
         self.standing = Standing(**{name: first[name] for name in config.needs})
-        for name, buffer in self.standing.named_buffers():  # each of its own, to be told apart
+        for name in config.needs:  # each of its own, to be told apart
+            buffer = self.standing.get_buffer(name)
             buffer += torch.linspace(0, 1, STANDING).reshape(-1, *[1] * (buffer.ndim - 1)) * (name != "keypoints")
 
     def from_latents(self, latents: Tensor, conditions: Batch) -> Tensor:
