@@ -57,7 +57,11 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
         "vgg22": {"adversarial_weight": 1e-3, "content": "vgg", "vgg_layer": (2, 2)},
         "vgg54": {"adversarial_weight": 1e-3, "content": "vgg", "vgg_layer": (5, 4)},
     },
+    "gancls": {"cls": {"interpolate": False}, "int-cls": {"interpolate": True}},
+    "gawwn": {"box": {"model": "box"}, "keypoints": {"model": "keypoints"}},
 }
+# What `auto` stands for, as in the papers: numbers in an embedded caption, and parts of a bird.
+FROM_DATA = {"classes": 2, "embedding": 1024, "keypoints": 15}
 # Settings that make the networks as narrow as can be.
 NARROWEST: dict[str, dict[str, Any]] = {
     "gan": {"width": 1, "generator_layers": (1, 1), "maxout_units": (1, 1)},
@@ -158,6 +162,8 @@ def pictures(folder: Path, name: str, config: Any, count: int = 2000) -> Any:
         noise = generator.integers(0, 256, (8, 8, 3), dtype=np.uint8)
         Image.fromarray(noise).resize((size, size)).save(folder / "pictures" / str(i % 2) / f"{i}.bmp")
     options, data = DataOptions(cache=folder / "cache"), str(folder / "pictures")
+    if hasattr(config, "embedding"):
+        return described(folder / "pictures", options, config, count)
     if (scale := getattr(config, "scale", 1)) > 1:
         return open_data(data, options, size=size, channels=channels, sides=sides, scale=scale)
     if not sides:
@@ -167,11 +173,27 @@ def pictures(folder: Path, name: str, config: Any, count: int = 2000) -> Any:
     )
 
 
+def described(folder: Path, options: DataOptions, config: Any, count: int) -> Any:
+    """The same pictures, each with four embedded captions, a box and keypoints, all of them random."""
+    random = np.random.default_rng(1)
+    parts = [f"part {k}" for k in range(FROM_DATA["keypoints"])]
+    rows = []
+    for i in range(count):
+        points = {part: [*random.random(2), int(random.random() < 0.8)] for part in parts}
+        row = {"file_name": f"{i % 2}/{i}.bmp", "label": i % 2, "bbox": [*random.random(2) / 2, 0.4, 0.4]}
+        rows.append(json.dumps(row | {"keypoints": points}))
+    (folder / "metadata.jsonl").write_text("\n".join(rows))
+    captions = folder.parent / "captions.npy"
+    np.save(captions, random.standard_normal((count, 4, config.embedding)).astype(np.float32))
+    options = replace(options, embeddings=captions)
+    needs = frozenset({"image", "text", "boxes", "keypoints"})
+    return open_data(str(folder), options, size=config.size, channels=config.channels, needs=needs)
+
+
 def measure(name: str, args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     preset = find_preset(name, args.preset)
     changes = {key: getattr(args, key) for key in ("size", "width") if getattr(args, key) is not None}
-    if getattr(preset.config, "classes", 0):
-        changes["classes"] = 2
+    changes |= {key: value for key, value in FROM_DATA.items() if getattr(preset.config, key, 0)}
     preset = override(preset, changes)
     training = replace(preset.training, batch=args.batch, micro_batch=0, device=args.device)
     if args.precision is not None:

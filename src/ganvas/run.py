@@ -168,9 +168,9 @@ class Run:
             found["keypoints"] = keypoints_of(self, {} if keypoints is None else keypoints)[None]
         found = repeated(found, n)
         if other is not None:
-            seeds, standing = range(seed, seed + n), self.system.standing
-            filled = found if standing is None else standing.filled(seeds, found)
-            found["keypoints"] = completed(self, self.beside(other), found["keypoints"], filled["text"], seeds)
+            seeds = range(seed, seed + n)
+            text = self.system.standing.filled(seeds, found)["text"]
+            found["keypoints"] = completed(self, self.beside(other), found["keypoints"], text, seeds)
         return found
 
     def beside(self, other: Run | str | Path) -> Run:

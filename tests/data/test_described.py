@@ -173,6 +173,9 @@ def test_pictures_without_captions_are_skipped_by_name(tmp_path: Path, draw: Dra
     assert data.rows.tolist() == [0, 7, 10] and data.texts(1) == ["b"] and len(data.pictures) == 11
     sampler = data.sampler(batch=3, seed=0, options=options, device="cpu", size=16)
     assert sorted(sampler.indices(0)) == [0, 7, 10]
+    said = {0: "a", 7: "b", 10: "d"}
+    expected = torch.stack([vector(said[int(row)]) for row in sampler.indices(0)])
+    assert torch.allclose(sampler.batch(0)["text"], expected)
     with pytest.raises(UserError, match=r"because of strict: 01\.png: no text \(and 7 more\)"):
         opened(tmp_path / "in", replace(options, strict=True))
     with pytest.raises(UserError, match="holds 3 usable pictures, fewer than a batch of 4; use --batch 3"):

@@ -191,7 +191,7 @@ def test_pixels_and_shares_are_told_apart(tmp_path: Path, options: DataOptions) 
         drawn(tmp_path / unit, unit=unit)
         data = open_data(tmp_path / unit, replace(options, flip=False), size=48, needs=NEEDS)
         assert isinstance(data, Described) and data.pictures.options["coordinates"] == unit
-        assert data.amount.endswith("in pixels" if unit == "pixels" else "in shares of the picture")
+        assert data.amount.endswith("in pixels)" if unit == "pixels" else "in shares of the picture)")
         found[unit] = data
     for key in ("boxes", "points"):
         assert np.allclose(getattr(found["pixels"], key), getattr(found["relative"], key), atol=1e-9)

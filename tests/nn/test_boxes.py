@@ -12,9 +12,7 @@ CELLS = 16
 
 def coordinates(height, width):
     """x and y of each cell's centre: (4, 2, H, W)."""
-    y, x = torch.meshgrid(
-        (torch.arange(height) + 0.5) / height, (torch.arange(width) + 0.5) / width, indexing="ij"
-    )
+    y, x = torch.meshgrid((torch.arange(height) + 0.5) / height, (torch.arange(width) + 0.5) / width, indexing="ij")
     return torch.stack([x, y]).double().expand(4, 2, height, width)
 
 

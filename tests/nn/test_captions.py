@@ -10,7 +10,7 @@ from ganvas.nn.text import STANDING, Standing, mismatched, mixed, tiled
 def test_mismatched_captions_are_of_another_class():
     label = torch.tensor([0, 0, 1, 1, 0, 2])
     text = torch.arange(6.0)[:, None].expand(6, 3)
-    # The next of another class, round the end: of 0 and 1 picture 2, of 2 and 3 picture 4, of 4 picture 5, of 5 picture 0.
+    # The next of another class, round the end.
     assert mismatched(text, label)[:, 0].tolist() == [2, 2, 4, 4, 5, 0]
 
 
@@ -30,7 +30,9 @@ def test_a_batch_without_another_caption():
 
 def test_mixed_captions_are_of_both_halves():
     text = torch.randn(5, 4)
-    torch.testing.assert_close(mixed(text, 0.25), torch.stack([0.25 * text[0] + 0.75 * text[2], 0.25 * text[1] + 0.75 * text[3]]))
+    torch.testing.assert_close(
+        mixed(text, 0.25), torch.stack([0.25 * text[0] + 0.75 * text[2], 0.25 * text[1] + 0.75 * text[3]])
+    )
     assert torch.equal(mixed(text, 1.0), text[:2]) and torch.equal(mixed(text, 0.0), text[2:4])
 
 

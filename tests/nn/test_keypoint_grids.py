@@ -6,7 +6,9 @@ from ganvas.nn.keypoints import dots, keypoint_grid
 
 
 def test_a_part_is_in_the_cell_that_it_lies_in():
-    keypoints = torch.tensor([[[0.0, 0.0, 1.0], [0.999, 0.5, 1.0], [0.06, 0.07, 1.0], [0.3, 0.3, 0.0], [1.0, 1.0, 1.0]]])
+    keypoints = torch.tensor(
+        [[[0.0, 0.0, 1.0], [0.999, 0.5, 1.0], [0.06, 0.07, 1.0], [0.3, 0.3, 0.0], [1.0, 1.0, 1.0]]]
+    )
     grid = keypoint_grid(keypoints, 16)
     assert grid.shape == (1, 5, 16, 16)
     assert [tuple(place) for place in grid[0].nonzero().tolist()] == [(0, 0, 0), (1, 8, 15), (2, 1, 0), (4, 15, 15)]

@@ -16,12 +16,16 @@ from ganvas.losses.objectives import ObjectiveName
 from ganvas.nn.weights import update_scope
 
 NAMES = systems.names()
+FROM_DATA = {"embedding": 12, "keypoints": 4}
+"""What captions and keypoints of data would say."""
 
 
 def smoke(name, preset="smoke", **changes):
     """A system in its smallest preset, with its own discriminator or what `changes` say."""
     torch.manual_seed(0)
-    return systems.find(name).SYSTEM(override(systems.find_preset(name, preset), changes).config)
+    found = systems.find_preset(name, preset)
+    known = {key: value for key, value in FROM_DATA.items() if getattr(found.config, key, 0) == "auto"}
+    return systems.find(name).SYSTEM(override(found, known | changes).config)
 
 
 def batch_for(system, count=4):

@@ -75,7 +75,7 @@ def test_what_is_no_caption_is_refused_by_its_place(encoder: Encoder, text: str)
 
 @pytest.mark.parametrize("text", [None, 3, ["a"]])
 def test_what_is_no_text_is_refused(text: object) -> None:
-    with pytest.raises(UserError, match="the caption is (NoneType|int|list), not text"):
+    with pytest.raises(UserError, match=r"the caption is (NoneType|int|list), not text"):
         refuse_blank(text, "the caption")
 
 

@@ -229,13 +229,15 @@ class Evaluating(Common):
     """The pictures to compare with. A run's own training data, if not given."""
 
     metrics: tuple[str, ...] | None = None
-    """Scores: fd, kd, prdc, is, diversity, copies, parzen, translation, super-resolution. Default: all that these
-    pictures allow but parzen; of a run that enlarges super-resolution alone.
+    """Scores: fd, kd, prdc, is, diversity, copies, parzen, translation, super-resolution, agreement, layout,
+    caption_diversity. Default: all that these pictures allow but parzen; of a run that enlarges super-resolution alone.
 
     That one, a log-likelihood, wants --data that the run was not trained on. translation compares each picture with
     its true partner: by default of runs that learnt from pairs; of others it takes the data for pairs, and it pairs
     the pictures of two folders by their names. super-resolution compares enlargements with whole photos, each at its
-    own size: of a run, beside bicubic and nearest-neighbour enlargement, or of a folder, by names.
+    own size: of a run, beside bicubic and nearest-neighbour enlargement, or of a folder, by names. agreement and
+    caption_diversity are of runs that draw from captions, layout of those that draw from boxes or keypoints; judges are
+    trained for them on the data, which takes minutes.
     """
 
     n: Annotated[int | None, tyro.conf.arg(aliases=["--samples"])] = None
@@ -266,7 +268,8 @@ class Evaluating(Common):
     """Of a run with two sides: source to image (AtoB) or, where it can, back."""
 
     size: int | None = None
-    """Side in pixels that both sides are brought to. Default: the run's, or that of the folder's first picture."""
+    """Side in pixels that samples and data are brought to, so that runs of two sizes can be compared at one. Default:
+    the run's, or that of the folder's first picture."""
 
     border: int | None = None
     """Of super-resolution: pixels cut off at each edge for PSNR and SSIM. Default: the run's scale; of folders 4."""

@@ -120,7 +120,7 @@ class Described:
             self.pictures.options.get("coordinates", "")
         )
         what = " and ".join(name for name in ("boxes", "keypoints") if name in self.needs)
-        placed = f", {what} in {unit}" if what and unit else ""
+        placed = f" ({what} in {unit})" if what and unit else ""
         return f"{len(self)} pictures{placed}"
 
     @property

@@ -65,12 +65,14 @@ class TextDiscriminator(nn.Module):
             inputs //= 2
             layers.append(nn.BatchNorm2d(inputs))
         self.convolutions = nn.Sequential(*layers)
-        self.residual = Bottleneck(inputs, max(1, inputs // 4), 0.2, bias=bias)
+        self.residual = Bottleneck(inputs, inputs // 4, 0.2, bias=bias)
         compress: list[nn.Module] = [nn.Linear(embedding, text_units)]
         compress += [nn.BatchNorm1d(text_units)] if text_norm else []
         self.text = nn.Sequential(*compress, nn.LeakyReLU(0.2, inplace=True))
         self.joint = nn.Sequential(
-            nn.Conv2d(inputs + text_units, inputs, 1, bias=bias), nn.BatchNorm2d(inputs), nn.LeakyReLU(0.2, inplace=True)
+            nn.Conv2d(inputs + text_units, inputs, 1, bias=bias),
+            nn.BatchNorm2d(inputs),
+            nn.LeakyReLU(0.2, inplace=True),
         )
         self.head = nn.Conv2d(inputs, 1, 4, bias=bias)
         dcgan_init(self)

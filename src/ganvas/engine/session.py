@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ganvas.data import Data, Points, Sides
+from ganvas.data import Data, Described, Points, Sides
 from ganvas.engine.checkpoint import Checkpoint, State
 from ganvas.engine.distributed import Ranks
 from ganvas.engine.ema import Average
@@ -149,11 +149,13 @@ def refresh_report(path: Path, log: Log) -> None:
 
 
 def tell_data(log: Log, prepared: Data, source: str) -> None:
-    """Says how much is trained on, how many pictures were passed over, and whose they are."""
+    """Says how much is trained on, how many pictures were passed over, what to know of captions, and whose they are."""
     count = len(prepared.skipped)
     sides = f" --sides {'paired' if prepared.paired else 'unpaired'}" if isinstance(prepared, Sides) else ""
     skipped = f", {count} skipped: `ganvas data check {source}{sides}` names them" if count else ""
     log.note(f"{prepared.amount} of {source}{skipped}")
+    if isinstance(prepared, Described) and prepared.remark:
+        log.note(prepared.remark)
     if prepared.licence:
         log.note(prepared.licence)
 

@@ -23,7 +23,7 @@ It knows nothing of ganvas' training loop. In a plain PyTorch loop, with a gener
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -251,14 +251,12 @@ class AdversarialLoss(nn.Module):
 
         A discriminator whose first part sees pictures alone (`encode`, then `decide`) sees the same ones once.
         """
-        if hasattr(self.discriminator, "encode") and not is_reference():
-            encoded: dict[int, Tensor] = {}
-            for images in groups:
-                if id(images) not in encoded:
-                    encoded[id(images)] = self.discriminator.encode(images)
+        network: Any = self.discriminator
+        if hasattr(network, "encode") and not is_reference():
+            encoded = {id(images): images for images in groups}
+            encoded = {key: network.encode(images) for key, images in encoded.items()}
             return [
-                self.discriminator.decide(encoded[id(images)], given)
-                for images, given in zip(groups, conditions, strict=True)
+                network.decide(encoded[id(images)], given) for images, given in zip(groups, conditions, strict=True)
             ]
         if not self._together or len(groups) == 1:
             return [self.discriminator(*pair) for pair in zip(groups, conditions, strict=True)]

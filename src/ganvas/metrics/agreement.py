@@ -28,8 +28,10 @@ from ganvas.metrics.translation import Retrieval, unit_length
 
 CANDIDATES = 100
 """Captions that a picture's own is looked for among, itself included (Xu et al. 2018)."""
-SIDE = 64
+SIDE = 32
 """Pixels: larger pictures are reduced to so many a side before a judge looks at them."""
+STEPS = 600
+"""Of training, unless told otherwise."""
 JOINT = 128
 """Dimensions of the space in which pictures and captions are compared."""
 SHARPEST = 100.0
@@ -91,7 +93,7 @@ def train_matcher(
     kinds: Int64[Tensor, " M"] | None = None,
     held_out: float = 0.2,
     seed: int = 0,
-    steps: int = 600,
+    steps: int = STEPS,
     batch: int = 64,
     shift: int = 2,
 ) -> Matcher:
@@ -163,14 +165,22 @@ def train_matcher(
     return replace(judge, real=real, candidates=candidates)
 
 
+class _Everywhere(nn.Module):
+    """Means and maxima over all places: captions say what is there, not where."""
+
+    def forward(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 2*C"]:
+        return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1)
+
+
 def _network(channels: int, side: int) -> nn.Sequential:
-    """Halves the side until it is below 8, then looks at all places together."""
+    """Halves the side until it is below 16, then looks for the same at all places."""
     layers: list[nn.Module] = []
     width = 32
-    while side >= 8:
+    while side >= 16:
         layers += [nn.Conv2d(channels, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width), nn.LeakyReLU(0.2)]
         channels, width, side = width, min(2 * width, 128), side // 2
-    return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.2), nn.Linear(channels * side**2, JOINT))
+    layers += [nn.Conv2d(channels, 256, 3, 1, 1, bias=False), nn.BatchNorm2d(256), nn.LeakyReLU(0.2)]
+    return nn.Sequential(*layers, _Everywhere(), nn.Dropout(0.2), nn.Linear(512, JOINT))
 
 
 def kinds_of(vectors: Float[Tensor, "N E"]) -> Int64[Tensor, " N"]:

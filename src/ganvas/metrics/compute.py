@@ -203,6 +203,8 @@ Of samples drawn from captions, boxes or keypoints: `agreement` with the caption
 were asked for, `caption_diversity` perceptual distance between samples of one caption."""
 
 ALONE = ("parzen", "translation", SUPER_RESOLUTION, "agreement", "layout", "caption_diversity")
+"""Those that only some pictures allow, or that ask for other data."""
+
 METRICS = tuple(metric for metric in COMPUTED if metric not in ALONE)
 """Those that are computed where none are named: the Parzen estimate asks for data that was held out, `translation` for
 pairs, and of a run that learns from pairs it is computed too; so are the last three of runs that draw from such."""

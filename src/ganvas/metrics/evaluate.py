@@ -127,7 +127,8 @@ def evaluate(
         subject: A run, or pictures: a folder, a zip or built-in data.
         data: The pictures to compare with; a run's own training data if not given.
         metrics: Which scores, of `ganvas.metrics.compute.COMPUTED`; by default all of `METRICS` that these pictures
-            allow, and `translation` of a run that learnt from pairs. `parzen` alone needs no feature network.
+            allow, `translation` of a run that learnt from pairs, and of a run that draws from captions, boxes or
+            keypoints what judges trained on the data say of them. `parzen` alone needs no feature network.
             `translation` takes the data of a run that learnt without pairs for pairs, and pairs the pictures of two
             folders by their names. A run that enlarges is scored by `super-resolution`, which takes whole photos, each
             at its own size; of two folders it takes those with the same names.
@@ -139,7 +140,7 @@ def evaluate(
         seed: Of the first sample, and of the choice of pictures where not all are used.
         truncation: See `System.sample`.
         direction: Of a run with two sides, `AtoB` or, where it can, `BtoA`.
-        size: Side in pixels that both sides are brought to; by default the run's, or that of the folder's first
+        size: Side in pixels that samples and data are brought to; by default the run's, or that of the folder's first
             picture.
         border: Of `super-resolution`, pixels cut off at each edge for PSNR and SSIM; by default the scale of a run, and
             4 of two folders.

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from ganvas.engine.system import Batch
 from ganvas.errors import UserError
-from ganvas.metrics.agreement import SIDE as MATCHED_SIDE
+from ganvas.metrics import agreement as matching
+from ganvas.metrics import layout_scores as placing
 from ganvas.metrics.agreement import (
     caption_accuracy,
     distinct,
@@ -30,7 +31,6 @@ from ganvas.metrics.diversity import caption_diversity
 from ganvas.metrics.interval import Interval, bootstrap
 from ganvas.metrics.judges import as_seen, split, train_classifier
 from ganvas.metrics.layout_scores import (
-    SIDE,
     box_iou,
     find_boxes,
     keypoint_distance,
@@ -51,6 +51,8 @@ HELD_OUT = 0.2
 """Share of the data's pictures that judges are checked on instead of trained."""
 SEED = 0
 """Of the judges, so that every run is judged by the same ones."""
+MATCHED_STEPS, PLACED_STEPS = matching.STEPS, placing.STEPS
+"""How long the judges of captions are trained, and those of boxes and keypoints."""
 CLASSIFIED_SIDE = 32
 """Pixels: larger pictures are reduced to so many a side before the classifier looks at them."""
 SEEN = 30_000
@@ -163,7 +165,7 @@ def _agreement(sets: Sets, real: Tensor, given: Batch, fake: Tensor, rows: Tenso
     common: dict[str, Any] = {"trained_on": len(train), "held_out": len(rest), "judge_seed": SEED, "n": len(fake)}
     if labels is not None and int(labels.min()) < int(labels.max()):
         scores["accuracy"] = _class_accuracy(sets, real, labels, fake, rows, common)
-    matcher = train_matcher(real, text, held_out=HELD_OUT, seed=SEED)
+    matcher = train_matcher(real, text, held_out=HELD_OUT, seed=SEED, steps=MATCHED_STEPS)
     places, ours, theirs = matcher.of_texts(text), matcher.of_pictures(fake), matcher.of_pictures(real[rest])
     exchanged, pool = ours[_exchanged(len(fake))], distinct(text)
     for name, (kinds, mismatching) in _ways(kinds_of(text), labels).items():
@@ -184,8 +186,8 @@ def _agreement(sets: Sets, real: Tensor, given: Batch, fake: Tensor, rows: Tenso
                 f"of which are {mismatching}; ties at random"
             ),
             judge=(
-                "strided convolutions of pictures and a linear map of caption vectors, InfoNCE both ways, at most "
-                f"{MATCHED_SIDE} pixels a side"
+                "strided convolutions of pictures and a linear map of caption vectors, InfoNCE both ways, "
+                f"{MATCHED_STEPS} steps, at most {matching.SIDE} pixels a side"
             ),
             candidates=candidates,
             of_the_data=precision(theirs, rest).mean if len(rest) else None,
@@ -238,10 +240,10 @@ def _layout(sets: Sets, real: Tensor, given: Batch, fake: Tensor, rows: Tensor) 
     train, rest = split(len(real), HELD_OUT, SEED)
     common: dict[str, Any] = {"trained_on": len(train), "held_out": len(rest), "judge_seed": SEED}
     exchanged = _exchanged(len(fake))
-    looked = f"a U-Net of three resolutions, at most {SIDE} pixels a side"
+    looked = f"a U-Net of three resolutions, {PLACED_STEPS} steps, at most {placing.SIDE} pixels a side"
     if "boxes" in given:
         boxes = given["boxes"]
-        judge = train_object_segmenter(real[train], boxes=boxes[train], seed=SEED)
+        judge = train_object_segmenter(real[train], boxes=boxes[train], seed=SEED, steps=PLACED_STEPS)
         found = find_boxes(judge, fake)
         scores["box_iou"] = _scored(
             sets,
@@ -257,7 +259,7 @@ def _layout(sets: Sets, real: Tensor, given: Batch, fake: Tensor, rows: Tensor) 
         )
     if "keypoints" in given:
         keypoints = given["keypoints"]
-        finder = train_keypoint_finder(real[train], keypoints[train], seed=SEED)
+        finder = train_keypoint_finder(real[train], keypoints[train], seed=SEED, steps=PLACED_STEPS)
         places = finder.find(fake)
         values = keypoint_distance(places, keypoints[rows])
         scores["keypoint_distance"] = _scored(

@@ -25,6 +25,8 @@ from ganvas.metrics.judges import Pixels, Segmenter, SmallUNet, as_seen, train_s
 
 SIDE = 64
 """Pixels: larger pictures are reduced to so many a side before a judge looks at them."""
+STEPS = 300
+"""Of training, unless told otherwise."""
 AROUND = 2
 """Pixels to either side of the likeliest one that a keypoint's place is a mean over."""
 
@@ -83,7 +85,7 @@ def train_object_segmenter(
     *,
     masks: Bool[Tensor, "N H W"] | None = None,
     boxes: Float[Tensor, "N 4"] | None = None,
-    steps: int = 400,
+    steps: int = STEPS,
     seed: int = 0,
     batch: int = 16,
 ) -> Segmenter:
@@ -190,7 +192,7 @@ def train_keypoint_finder(
     pictures: Pixels,
     keypoints: Float[Tensor, "M K 3"],
     *,
-    steps: int = 400,
+    steps: int = STEPS,
     seed: int = 0,
     batch: int = 16,
     shift: int = 2,

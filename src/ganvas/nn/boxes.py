@@ -44,8 +44,7 @@ def box_mask(boxes: Boxes, height: int, width: int) -> Float[Tensor, "B 1 H W"]:
     """1 where the centre of a cell is in the box, else 0: what `paste` makes of ones."""
     x, y, w, h = widened(boxes, height, width).unbind(1)
     down, across = (
-        ((places >= 0) & (places <= 1)).to(boxes.dtype)
-        for places in (_outside(y, h, height), _outside(x, w, width))
+        ((places >= 0) & (places <= 1)).to(boxes.dtype) for places in (_outside(y, h, height), _outside(x, w, width))
     )
     return (down[:, :, None] * across[:, None, :])[:, None]
 

