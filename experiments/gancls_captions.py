@@ -1,7 +1,7 @@
 """F11 and F12: mismatched captions and mixed captions (Reed et al. 2016, GAN-CLS and GAN-INT).
 
-`python experiments/gancls_captions.py` trains the plain conditional GAN, GAN-CLS, GAN-INT and GAN-INT-CLS on pictures of
-one coloured shape (easy-vqa), four of whose 24 combinations of colour and shape are left out, three seeds each. A
+`python experiments/gancls_captions.py` trains the plain conditional GAN, GAN-CLS, GAN-INT and GAN-INT-CLS on pictures
+of one coloured shape (easy-vqa), four of whose 24 combinations of colour and shape are left out, three seeds each. A
 classifier trained on real pictures of all 24 says how often what is drawn is what the caption asks for:
 
 * F11, mismatched captions raise it: CLS against GAN, INT-CLS against INT, on combinations seen in training;

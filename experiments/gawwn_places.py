@@ -29,7 +29,6 @@ from findings import above, arguments, over_seeds, paired, save, show, trained, 
 from ganvas.data import DataOptions, open_data
 from ganvas.data.described import Described
 from ganvas.data.sampler import to_float
-from ganvas.metrics.judges import split
 from ganvas.metrics.layout_scores import (
     box_iou,
     find_boxes,
@@ -37,6 +36,9 @@ from ganvas.metrics.layout_scores import (
     train_keypoint_finder,
     train_object_segmenter,
 )
+
+TRAIN, TEST = "openmoji-layout:train", "openmoji-layout:test"
+"""Of the second neither generators nor judges have seen any emoji."""
 
 GIVEN = (0, 3)
 """Of the four points in the order of their names (bottom, left, right, top) those that G_k is given."""
@@ -77,29 +79,30 @@ def boxes(runs: list[Path], size: int, n: int) -> dict[str, Any]:
 
 def keypoints(runs: list[Path], size: int, n: int) -> dict[str, Any]:
     """Distances of the keypoints found in samples from those asked for."""
-    _, real, given = open_described("openmoji-layout", size, {"text", "keypoints"})
-    trained_on, rest = split(len(real), 0.2, 0)
-    finder = train_keypoint_finder(real[trained_on], given["keypoints"][trained_on])
-    # Of the pictures that the judge has not seen; the generators have, as they have all captions.
-    rows = rest[:n]
-    text, asked = given["text"][rows], given["keypoints"][rows]
+    _, real, given = open_described(TRAIN, size, {"text", "keypoints"})
+    finder = train_keypoint_finder(real, given["keypoints"])
+    _, others, test = open_described(TEST, size, {"text", "keypoints"})
+    rows = torch.arange(n) % len(others)
+    text, asked = test["text"][rows], test["keypoints"][rows]
     found: dict[str, list[float]] = {"distance": [], "distance from other keypoints": []}
     for run in runs:
         pictures = ganvas.load(run).sample(len(rows), conditions={"text": text, "keypoints": asked})
         seen = finder.find(pictures)
         found["distance"].append(float(keypoint_distance(seen, asked).mean()))
         found["distance from other keypoints"].append(float(keypoint_distance(seen, asked.roll(1, 0)).mean()))
-    ceiling = float(keypoint_distance(finder.find(real[rows]), asked).mean())
-    return {"values": found, "distance in real pictures": ceiling, "samples": len(rows)}
+    ceiling = float(keypoint_distance(finder.find(others), test["keypoints"]).mean())
+    return {"values": found, "distance in real pictures, not trained on": ceiling, "samples": len(rows)}
 
 
 def completed(runs: list[Path], size: int, n: int) -> dict[str, Any]:
     """Distances of completed keypoints from the true ones, of those that were not given.
 
-    Emoji come in several places each; they are all trained on, so places are new together with their captions only.
+    The emoji are others than those of training.
     """
-    _, _, given = open_described("openmoji-layout", size, {"text", "keypoints"})
-    truth, text = given["keypoints"][:n], given["text"][:n]
+    _, _, given = open_described(TRAIN, size, {"text", "keypoints"})
+    _, _, test = open_described(TEST, size, {"text", "keypoints"})
+    rows = torch.arange(n) % len(test["text"])
+    truth, text = test["keypoints"][rows], test["text"][rows]
     shown = torch.zeros_like(truth)
     shown[:, GIVEN] = truth[:, GIVEN]
     missing = truth.clone()
@@ -160,7 +163,7 @@ def main() -> None:
 
 
 def draw(path: Path, first: dict[str, Path], size: int, columns: int = 9) -> None:
-    """The box moved across the picture, and made larger, at one caption and one latent; keypoints moved the same way."""
+    """The box moved and made larger, at one caption and one latent; emoji drawn at keypoints, given and completed."""
     figure, axes = plt.subplots(6, columns, figsize=(1.15 * columns, 7.4))
     shares = torch.linspace(0, 1, columns)[:, None]
     left, right = torch.tensor([0.02, 0.3, 0.4, 0.4]), torch.tensor([0.58, 0.3, 0.4, 0.4])
@@ -176,10 +179,10 @@ def draw(path: Path, first: dict[str, Path], size: int, columns: int = 9) -> Non
             x, y, w, h = (box * size).tolist()
             axis.add_patch(Rectangle((x - 0.5, y - 0.5), w, h, fill=False, edgecolor="magenta", linewidth=0.8))
         row[0].set_ylabel(name, fontsize=7)
-    _, real, given = open_described("openmoji-layout", size, {"text", "keypoints"})
+    _, real, given = open_described(TEST, size, {"text", "keypoints"})
     system = ganvas.load(first["keypoints"]).system
     completion = ganvas.load(first["completion"]).system
-    chosen = torch.arange(columns) * 101 % len(real)
+    chosen = torch.arange(columns) * 11 % len(real)
     text, points = given["text"][chosen], given["keypoints"][chosen]
     two = torch.zeros_like(points)
     two[:, GIVEN] = points[:, GIVEN]

@@ -80,7 +80,7 @@ def main() -> None:
         for score in ("diversity", "accuracy")
     }
     result = {
-        "finding": "F15: stage II beats stage I enlarged and one stage of the same cost; F16: augmentation adds diversity",
+        "finding": "F15: stage II beats stage I enlarged and one stage of the same cost; F16: CA adds diversity",
         "reproduced": {
             "F15": all(above(value[score]) for value in better.values() for score in ("frechet", "kernel")),
             "F16": above(augmented["diversity"]),

@@ -182,7 +182,7 @@ def _facts(prepared: Data) -> dict[str, Any]:
 
 
 STAND_INS = {"classes": 2, "embedding": 1024, "keypoints": 15}
-"""What `auto` is taken for where there is no data to ask: least classes, the embedding of GAN-CLS, the parts of a bird."""
+"""What `auto` is where there is no data to ask: least classes, the embedding of GAN-CLS, the parts of a bird."""
 
 
 def _stand_in(system: str, config: Any) -> System:

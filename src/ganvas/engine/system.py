@@ -79,7 +79,7 @@ class System(nn.Module):
     """Number of classes that pictures are drawn of; 0 without."""
 
     standing: Standing
-    """Conditions that stand in where `sample` is given none; systems that draw from captions, boxes or keypoints have it."""
+    """Conditions that stand in where `sample` is given none; systems that draw from captions have it."""
 
     inherited: tuple[str, ...] = ()
     """Beginnings of names in `state_dict` that come from another run, by `--init-from`: it cannot do without."""
@@ -192,7 +192,7 @@ class System(nn.Module):
         raise NotImplementedError("a system with sides has a `translate` of its own")
 
     def pictured(self, batch: Batch) -> Tensor:
-        """What of a batch of data samples are like, (B, C, H, W) in [-1, 1]: its pictures, unless samples are not such."""
+        """What of a batch samples are like, (B, C, H, W) in [-1, 1]: its pictures, unless samples are not such."""
         return batch["image"]
 
     def picture(self, data: Any) -> UInt8[np.ndarray, "H W C"] | None:

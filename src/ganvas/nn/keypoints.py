@@ -15,7 +15,7 @@ Keypoints = Float[Tensor, "B K 3"]
 def keypoint_grid(keypoints: Keypoints, cells: int) -> Float[Tensor, "B K {cells} {cells}"]:
     """1 in the cell where a part is, else 0: a map for each part, empty where it is not visible.
 
-    The cell is the one that the point lies in; the published code of Reed et al. 2016 rounds to one that may be next to it.
+    The cell is the one that the point lies in; the published code of Reed et al. 2016 rounds, maybe to the next one.
     """
     x, y, visible = keypoints.float().unbind(2)
     column, row = ((cells * place).long().clamp(0, cells - 1) for place in (x, y))

@@ -147,7 +147,7 @@ class StudyRun:
         wanted["data"], found["data"] = self.data, there.source
         wanted |= flat(self.chosen)
         found |= flat(there.chosen)
-        for name in ("precision", "classes"):  # stored as they were found to be
+        for name in ("precision", "classes", "embedding", "keypoints"):  # stored as they were found to be
             if wanted.get(name) == "auto":
                 del wanted[name]
         found["steps"] = max(self.step, wanted["steps"])  # steps that are not done yet can still be decided on

@@ -11,12 +11,13 @@ object's place. Three models, one System each:
 
 The discriminators are shown real pictures with captions that are not theirs, as in GAN-CLS; that of G_k is not.
 
-Departures: the encoder is any that gives a sentence as a vector (`--encoder`), and vectors are scaled so that their mean
-square over the data is 1. Boxes are resampled with the centres of cells at (i + 1/2) / n, strictly nothing outside; the
-published sampler has them at i / (n - 1). A keypoint is told in the cell that it lies in, where the code rounds. In the
-box model's discriminator the global pathway is given the caption laid into the box, so that it knows where that is. The
-generator's update uses the pictures that the discriminator has just seen. Samples are drawn with batch-norm statistics
-estimated anew. Sizes other than 128 px are ours, with the same 16x16 cells. The variant for people (MPII) is not here.
+Departures: the encoder is any that gives a sentence as a vector (`--encoder`), and vectors are scaled so that their
+mean square over the data is 1. Boxes are resampled with the centres of cells at (i + 1/2) / n, strictly nothing
+outside; the published sampler has them at i / (n - 1). A keypoint is told in the cell that it lies in, where the code
+rounds. In the box model's discriminator the global pathway is given the caption laid into the box, so that it knows
+where that is. The generator's update uses the pictures that the discriminator has just seen. Samples are drawn with
+batch-norm statistics estimated anew. Sizes other than 128 px are ours, with the same 16x16 cells. The variant for
+people (MPII) is not here.
 """
 
 from __future__ import annotations
