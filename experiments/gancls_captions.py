@@ -70,7 +70,10 @@ def main() -> None:
     def gap(a: str, b: str, score: str) -> dict:
         return paired(values[a][score], values[b][score])
 
-    mismatched = {f"{NAMES[a]} - {NAMES[b]}": gap(a, b, "class") for a, b in (("cls", "gan"), ("int-cls", "int"))}
+    mismatched = {
+        f"{NAMES[a]} - {NAMES[b]}": {score: gap(a, b, score) for score in SCORES[:4]}
+        for a, b in (("cls", "gan"), ("int-cls", "int"))
+    }
     mixed = {
         f"{NAMES[a]} - {NAMES[b]}": {score: gap(a, b, score) for score in SCORES[3:]}
         for a, b in (("int-cls", "cls"), ("int", "gan"))
@@ -78,7 +81,7 @@ def main() -> None:
     result = {
         "finding": "F11: mismatched captions raise text-image agreement; F12: mixed ones help with unseen captions",
         "reproduced": {
-            "F11": all(above(value) for value in mismatched.values()),
+            "F11": all(above(value["class"]) for value in mismatched.values()),
             "F12": all(above(value["unseen class"]) for value in mixed.values()),
         },
         "judge": {"accuracy on held-out real pictures": judge.accuracy, "chance": 1 / len(CLASSES)},
@@ -95,7 +98,7 @@ def main() -> None:
 
 def draw(path: Path, first: dict[str, Path], columns: int = 6) -> None:
     """Samples of the first seed, the same latents for each caption; then a walk between two captions."""
-    figure, axes = plt.subplots(2, len(first), figsize=(4.4 * len(first), 8.2), height_ratios=(len(SHOWN), 3))
+    figure, axes = plt.subplots(2, len(first), figsize=(3.1 * len(first), 5.4), height_ratios=(len(SHOWN), 3))
     texts = vectors(list(SHOWN)).repeat_interleave(columns, 0)
     ends = vectors(
         ["teal circle", "yellow circle", "black triangle", "black circle", "gray rectangle", "red rectangle"]
@@ -120,7 +123,7 @@ def draw(path: Path, first: dict[str, Path], columns: int = 6) -> None:
         top.set_title(f"{NAMES[name]}, seed 0, not chosen", fontsize=10)
         walked = ["teal to yellow circle", "black triangle to circle", "gray to red rectangle"]
         bottom.set_yticks([side * (row + 0.5) for row in range(3)], walked, fontsize=7)
-        bottom.set_xlabel("one latent a row, from caption to caption (* never seen in training)", fontsize=7)
+        bottom.set_xlabel("one latent a row (* never seen in training)", fontsize=7)
     save(figure, path)
 
 

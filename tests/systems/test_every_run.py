@@ -27,11 +27,20 @@ def pictures(tmp_path, monkeypatch):
 
 
 def data_for(name, pictures):
-    """The pictures; on both sides of a system that translates, and of one class for one that makes the small side."""
+    """The pictures; on both sides of a system that translates, and of one class for one that makes the small side.
+
+    With a caption that is embedded already and a box for each, where captions are drawn from.
+    """
     module = systems.find(name)
     if getattr(module.PRESETS["smoke"].config, "scale", 1) > 1:
-        return pictures / "a"
-    return f"{pictures}::{pictures}" if module.SYSTEM.sides else pictures
+        return {"data": pictures / "a"}
+    if hasattr(module.Config, "embedding"):
+        files = sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob("*.png"))
+        rows = [json.dumps({"file_name": name, "bbox": [0.3, 0.2, 0.5, 0.6]}) for name in files]
+        (pictures / "metadata.jsonl").write_text("\n".join(rows))
+        np.save(pictures.parent / "captions.npy", np.random.default_rng(1).standard_normal((12, 2, 16), np.float32))
+        return {"data": pictures, "embeddings": pictures.parent / "captions.npy"}
+    return {"data": f"{pictures}::{pictures}" if module.SYSTEM.sides else pictures}
 
 
 def tensors(run):
@@ -42,7 +51,7 @@ def tensors(run):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_resumed_run_ends_with_the_same_bits(name, precision, pictures, tmp_path):
     """Against a run that was not interrupted: weights, averages, optimisers and the last grid."""
-    settings = {"data": data_for(name, pictures), "precision": precision, "device": "cpu"}
+    settings = {**data_for(name, pictures), "precision": precision, "device": "cpu"}
     ganvas.train(name, "smoke", out=tmp_path / "whole", steps=4, **settings)
     ganvas.train(name, "smoke", out=tmp_path / "parts", steps=2, **settings)
     ganvas.resume(tmp_path / "parts", steps=4)
