@@ -20,6 +20,9 @@ from ganvas.text.encoders import find_encoder
 UNSEEN = ("red circle", "blue rectangle", "green triangle", "yellow circle")
 """Combinations that studies on new combinations leave out of training."""
 
+REAL = "shapes"
+"""What judges are trained on, and checked on: all 24 classes."""
+
 CAPTION = "a {name}"
 """What is asked for; training has other words for the same too."""
 
@@ -50,8 +53,8 @@ class Judge:
 
 def train_judge(size: int) -> Judge:
     """Of pictures of this side; the same each time."""
-    data = open_data("shapes", DataOptions(flip=False), size=size)
-    real, labels = to_float(torch.from_numpy(np.ascontiguousarray(data.images))), torch.from_numpy(data.labels)
+    data = open_data(REAL, DataOptions(flip=False), size=size)
+    real, labels = to_float(torch.from_numpy(np.array(data.images))), torch.from_numpy(data.labels)
     labels = torch.tensor([CLASSES.index(name) for name in data.classes])[labels]
     trained, rest = split(len(real), 0.2, 0)
     network = train_classifier(real[trained], labels[trained], len(CLASSES), epochs=8)

@@ -48,7 +48,7 @@ def open_described(data: str, size: int, needs: set[str]) -> tuple[Described, to
     """Data, its pictures in [-1, 1] and what is known of each."""
     described = open_data(data, DataOptions(flip=False), size=size, needs=frozenset({"image", *needs}))
     assert isinstance(described, Described)
-    pictures = to_float(torch.from_numpy(np.ascontiguousarray(described.pictures.images[described.rows])))
+    pictures = to_float(torch.from_numpy(np.array(described.pictures.images[described.rows])))
     return described, pictures, described.conditions(list(range(len(described))))
 
 

@@ -1,8 +1,8 @@
 """F15 and F16: stages and conditioning augmentation (Zhang et al. 2017, StackGAN).
 
-`python experiments/stackgan_stages.py` trains stage I (32 px), stage II on it (64 px), one stage of 64 px for as many
-minutes as both took, and stage I without conditioning augmentation, on pictures of one coloured shape (easy-vqa), three
-seeds each.
+`python experiments/stackgan_stages.py` trains stage I (32 px), stage II on it (64 px), one stage of 64 px that computes
+as much as both, and stage I without conditioning augmentation, on pictures of one coloured shape (easy-vqa), three seeds
+each.
 
 * F15: stage II against stage I enlarged (bicubic) and against the single stage, at 64 px: distances of features from
   those of real pictures (Frechet and kernel), and how often a classifier of real pictures sees the class asked for;
@@ -31,7 +31,7 @@ VARIANTS = ("stage1", "stage2", "one-stage", "stage1-without-ca")
 
 
 def main() -> None:
-    args = arguments(__doc__, "stackgan", 20)
+    args = arguments(__doc__, "stackgan", 15)
     trained(args.study, args.runs, ["stage1"], args.parallel)  # which stage 2 goes on from
     runs = trained(args.study, args.runs, list(VARIANTS), args.parallel)
     sizes = {variant.name: variant.chosen.config.size for variant in args.study.variants}
