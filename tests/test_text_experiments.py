@@ -101,7 +101,7 @@ def test_places(experiment, monkeypatch):
         gawwn_places,
         "gawwn",
         {"width = 16": "width = 4", "width = 32": "width = 4", "batch = 32": "batch = 4", "batch = 64": "batch = 4",
-         "steps = 1500": "steps = 2", "steps = 4000": "steps = 2"},
+         "steps = 1500": "steps = 2", "steps = 2500": "steps = 2", "steps = 6000": "steps = 2"},
         24,
     )  # fmt: skip
     own, other = (found["box"][name]["mean"] for name in ("iou", "iou of other boxes"))
