@@ -94,3 +94,23 @@ def test_fused_adam_is_adam_in_every_memory_order(weights, gradients):
     for p, q in zip(mine, theirs, strict=True):
         torch.testing.assert_close(p, q, rtol=1e-5, atol=1e-6)
         assert p.stride() == p.detach().clone().stride() == optimizers[0].state[p]["exp_avg"].stride()
+
+
+def test_rates_are_halved_again_and_again():
+    """2^-(step // N), the schedule of GAN-CLS; together with a linear decay their product."""
+    rates = Adams(generator_rate=4e-4, discriminator_rate=2e-4, halve_every=100)
+    optimizers = rates.optimizers(*networks())
+    for step, share in ((0, 1), (99, 1), (100, 0.5), (199, 0.5), (350, 0.125)):
+        rates.schedule(step, optimizers)
+        assert optimizers["generator"].param_groups[0]["lr"] == pytest.approx(4e-4 * share)
+        assert optimizers["discriminator"].param_groups[0]["lr"] == pytest.approx(2e-4 * share)
+    both = Adams(generator_rate=4e-4, halve_every=100, decay_from=100, decay_steps=100)
+    both.schedule(150, optimizers)
+    assert optimizers["generator"].param_groups[0]["lr"] == pytest.approx(4e-4 * 0.5 * 0.5)
+
+
+def test_frozen_weights_are_left_to_themselves():
+    generator, discriminator = networks()
+    generator.bias.requires_grad_(False)
+    (group,) = Adams().optimizers(generator, discriminator)["generator"].param_groups
+    assert [id(p) for p in group["params"]] == [id(generator.weight)]
