@@ -88,8 +88,8 @@ def test_stages(experiment, monkeypatch):
         2,
     )  # fmt: skip
     assert {*found["scores"]} == {*stackgan_stages.HIGH, "stage1", "stage1-without-ca"}
-    one, two = (found["scores"][name]["frechet"]["mean"] for name in ("one-stage", "stage2"))
-    assert found["stage II better than one-stage"]["frechet"]["mean"] == pytest.approx(one - two, rel=1e-3)
+    one, two = (found["scores"][name]["kernel"]["mean"] for name in ("one-stage", "stage2"))
+    assert found["stage II better than one-stage"]["kernel"]["mean"] == pytest.approx(one - two, rel=1e-3)
 
 
 def test_places(experiment, monkeypatch):
