@@ -1,8 +1,8 @@
 """F15 and F16: stages and conditioning augmentation (Zhang et al. 2017, StackGAN).
 
 `python experiments/stackgan_stages.py` trains stage I (32 px), stage II on it (64 px), one stage of 64 px that computes
-as much as both, and stage I without conditioning augmentation, on pictures of one coloured shape (easy-vqa), three seeds
-each.
+as much as both, and stage I without conditioning augmentation, on pictures of one coloured shape (easy-vqa), three
+seeds each.
 
 * F15: stage II against stage I enlarged (bicubic) and against the single stage, at 64 px: the kernel distance
   of their features from those of real pictures, and how often a classifier of real pictures sees the class asked for;
@@ -81,7 +81,7 @@ def main() -> None:
         },
         "judge": {f"accuracy on real, {of.real.shape[-1]} px": of.accuracy for of in (judge, small)},
         "samples": len(wanted),
-        "distances": "features of efficientnet_lite0, samples against 500 real pictures that the judge was not trained on",
+        "distances": "features of efficientnet_lite0, against 500 real pictures that the judge was not trained on",
         "minutes of training": {
             name: over_seeds([minutes_of_training(run) for run in runs[name]])
             for name in ("stage1", "stage2", "one-stage")
