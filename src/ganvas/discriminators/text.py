@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ganvas.discriminators.verdict import Condition, Verdict
 from ganvas.errors import UserError
 from ganvas.nn.init import dcgan_init
+from ganvas.nn.layers import ToPixel
 from ganvas.nn.residual import Bottleneck
 from ganvas.nn.text import tiled
 
@@ -74,7 +75,7 @@ class TextDiscriminator(nn.Module):
             nn.BatchNorm2d(inputs),
             nn.LeakyReLU(0.2, inplace=True),
         )
-        self.head = nn.Conv2d(inputs, 1, 4, bias=bias)
+        self.head = ToPixel(inputs, 1, bias=bias)
         dcgan_init(self)
 
     def encode(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D 4 4"]:

@@ -44,6 +44,7 @@ from ganvas.losses.options import Adversarial
 from ganvas.nn.dtypes import at_least_float32
 from ganvas.nn.init import dcgan_init
 from ganvas.nn.latent import FAKE, Prior, once
+from ganvas.nn.layers import FromPixel
 from ganvas.nn.optim import Adams
 from ganvas.nn.residual import Bottleneck
 from ganvas.nn.text import Standing, count_of, mismatched, mixed
@@ -98,7 +99,7 @@ class Generator(nn.Module):
         doublings = config.size.bit_length() - 3
         widths = [config.width << level for level in range(doublings)][::-1]
         self.text = nn.Linear(embedding, config.text_units)
-        layers: list[nn.Module] = [nn.ConvTranspose2d(config.latent + config.text_units, widths[0], 4)]
+        layers: list[nn.Module] = [FromPixel(config.latent + config.text_units, widths[0])]
         layers += [nn.BatchNorm2d(widths[0]), Bottleneck(widths[0], widths[0] // 4)]
         for level, (inputs, outputs) in enumerate(pairwise(widths)):
             layers += [nn.ConvTranspose2d(inputs, outputs, 4, 2, 1), nn.BatchNorm2d(outputs)]

@@ -46,6 +46,7 @@ from ganvas.nn.dtypes import at_least_float32
 from ganvas.nn.init import dcgan_init
 from ganvas.nn.keypoints import dots, keypoint_grid
 from ganvas.nn.latent import FAKE, Prior, once
+from ganvas.nn.layers import FromPixel, ToPixel
 from ganvas.nn.optim import Adams
 from ganvas.nn.residual import Bottleneck
 from ganvas.nn.text import Standing, count_of, mismatched, tiled
@@ -128,13 +129,11 @@ class BoxGenerator(nn.Module):
         self.text, self.local_z = nn.Linear(embedding, 4 * n), nn.Linear(config.latent, 4 * n)
         self.global_z = nn.Linear(config.latent, 4 * n)
         self.where = nn.Sequential(
-            down(4 * n, 4 * n, 0.0), down(4 * n, 4 * n, 0.0), _normed(nn.Conv2d(4 * n, 4 * n, 4), 4 * n, 0.0)
+            down(4 * n, 4 * n, 0.0), down(4 * n, 4 * n, 0.0), _normed(ToPixel(4 * n, 4 * n), 4 * n, 0.0)
         )
-        self.globally = nn.Sequential(
-            _normed(nn.ConvTranspose2d(8 * n, 8 * n, 4), 8 * n, 0.0), up(8 * n, 4 * n), up(4 * n, 2 * n)
-        )
+        self.globally = nn.Sequential(_normed(FromPixel(8 * n, 8 * n), 8 * n, 0.0), up(8 * n, 4 * n), up(4 * n, 2 * n))
         self.locally = nn.Sequential(
-            nn.ConvTranspose2d(8 * n, 8 * n, 4), nn.BatchNorm2d(8 * n), Bottleneck(8 * n, 2 * n),
+            FromPixel(8 * n, 8 * n), nn.BatchNorm2d(8 * n), Bottleneck(8 * n, 2 * n),
             nn.ConvTranspose2d(8 * n, 4 * n, 4, 2, 1), nn.BatchNorm2d(4 * n), Bottleneck(4 * n, n),
             nn.ConvTranspose2d(4 * n, 2 * n, 4, 2, 1), nn.BatchNorm2d(2 * n),
         )  # fmt: skip
@@ -177,11 +176,9 @@ class KeypointGenerator(nn.Module):
         self.local_units, self.global_units = _unit(8 * n, 4 * n), _unit(8 * n, 4 * n)
         self.local = _normed(nn.ConvTranspose2d(4 * n, 4 * n, 3, 1, 1), 4 * n, 0.0)
         self.where = nn.Sequential(
-            down(keypoints, n, 0.0), down(n, 2 * n, 0.0), _normed(nn.Conv2d(2 * n, 4 * n, 4), 4 * n, 0.0)
+            down(keypoints, n, 0.0), down(n, 2 * n, 0.0), _normed(ToPixel(2 * n, 4 * n), 4 * n, 0.0)
         )
-        self.globally = nn.Sequential(
-            _normed(nn.ConvTranspose2d(8 * n, 4 * n, 4), 4 * n, 0.0), up(4 * n, 2 * n), up(2 * n, n)
-        )
+        self.globally = nn.Sequential(_normed(FromPixel(8 * n, 4 * n), 4 * n, 0.0), up(4 * n, 2 * n), up(2 * n, n))
         self.merge = nn.Sequential(
             _normed(nn.ConvTranspose2d(5 * n + keypoints, 4 * n, 3, 1, 1), 4 * n, 0.0),
             nn.ConvTranspose2d(4 * n, 4 * n, 3, 1, 1), nn.BatchNorm2d(4 * n), Bottleneck(4 * n, n),
@@ -227,7 +224,7 @@ class Trunk(nn.Module):
         self.text = nn.Sequential(nn.Linear(embedding, n), nn.LeakyReLU(0.2, inplace=True))
         self.globally = nn.Sequential(down(2 * n, 4 * n), down(4 * n, 8 * n))
         self.with_text = nn.Sequential(
-            _normed(nn.Conv2d(9 * n, 4 * n, 1), 4 * n, 0.2), _normed(nn.Conv2d(4 * n, n, 4), n, 0.2)
+            _normed(nn.Conv2d(9 * n, 4 * n, 1), 4 * n, 0.2), _normed(ToPixel(4 * n, n), n, 0.2)
         )
         self.joint = _normed(nn.Conv2d(3 * n, 2 * n, 3, 1, 1), 2 * n, 0.2)
         self.last = nn.Sequential(_unit(2 * n, n, 0.2), nn.Linear(n, 1))
