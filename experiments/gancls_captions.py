@@ -120,10 +120,10 @@ def draw(path: Path, first: dict[str, Path], columns: int = 6) -> None:
         side = pictures.shape[-1]
         labels = [f"{name} *" if name in UNSEEN else name for name in SHOWN]
         top.set_yticks([side * (row + 0.5) for row in range(len(SHOWN))], labels, fontsize=7)
-        top.set_title(f"{NAMES[name]}, seed 0, not chosen", fontsize=10)
+        top.set_title(NAMES[name], fontsize=10)
         walked = ["teal to yellow circle", "black triangle to circle", "gray to red rectangle"]
         bottom.set_yticks([side * (row + 0.5) for row in range(3)], walked, fontsize=7)
-        bottom.set_xlabel("one latent a row (* never seen in training)", fontsize=7)
+        bottom.set_xlabel("seed 0, not chosen; * never seen", fontsize=7)
     save(figure, path)
 
 

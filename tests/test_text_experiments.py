@@ -51,7 +51,8 @@ def test_mismatched_and_mixed_captions(experiment, monkeypatch):
     # Two variants stand for all four, for time.
     def trained(study, out, names, parallel):
         made = findings_trained(study, out, ["int-cls", "gan"], parallel)
-        return made | {"cls": made["int-cls"], "int": made["gan"]}
+        alike = {"cls": "int-cls", "int": "gan"}
+        return {name: made[alike.get(name, name)] for name in names}
 
     findings_trained = gancls_captions.trained
     monkeypatch.setattr(gancls_captions, "trained", trained)

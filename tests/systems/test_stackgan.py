@@ -167,3 +167,8 @@ def test_stages_that_do_not_grow_are_refused():
 def test_presets_name_their_stages():
     presets = systems.find("stackgan").PRESETS
     assert presets["cub256"].config.sizes == (64, 256) and presets["demo-stage3"].config.size == 128
+
+
+def test_captions_of_another_length_are_refused(captioned, tmp_path):
+    with pytest.raises(UserError, match="--embedding is 7 but the data has 12 numbers in an embedded caption"):
+        ganvas.train("stackgan", "smoke", out=tmp_path / "one", embedding=7, **captioned)
