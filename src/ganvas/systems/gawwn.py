@@ -344,7 +344,7 @@ class CompletionGenerator(nn.Module):
     def forward(
         self, z: Float[Tensor, "B Z"], text: Float[Tensor, "B E"], keypoints: Float[Tensor, "B K 3"]
     ) -> Float[Tensor, "B K 3"]:
-        """G_k = s k + (1 - s) f(z, t, k), with s the visibility of what is given (eq. 4)."""
+        """G_k = s k + (1 - s) f(z, t, k), with s the visibility of what is given."""
         parts = [self.z(z), self.text(text), self.given(keypoints.flatten(1))]
         drawn = torch.sigmoid(at_least_float32(self.layers(torch.cat(parts, 1)))).view_as(keypoints)
         return torch.where(keypoints[..., 2:] > 0, keypoints, drawn)  # for s of 0 and 1 the same, and exact

@@ -78,7 +78,7 @@ class Config:
     condition_activation: Literal["leaky-relu", "relu", "none"] = "leaky-relu"
     """What follows the layer that gives mu and log sigma (published code: leaky-relu, of both)."""
     kl_weight: NonNegativeFloat = 1.0
-    """Weight of the KL divergence, lambda of eq. 4 and 8 (paper: 1; published code: 2)."""
+    """Weight of the KL divergence, lambda (paper: 1; published code: 2)."""
     latent: PositiveInt = 100
     """Length of z, which stage I alone is given."""
     width: PositiveInt = 128
@@ -94,7 +94,7 @@ class Config:
     mismatched: Probability = 0.5
     """Share of mismatched pairs in what the discriminator rejects; 0 shows it none."""
     adversarial: Adversarial = Adversarial()
-    """The adversarial loss of eq. 3 to 8."""
+    """The adversarial loss of every stage."""
     adam: Adams = Adams()
     """Adam for each network; halve_every is 100 epochs in the paper."""
 
@@ -317,13 +317,13 @@ class StackGAN(System):
         return once(batch, FAKE, self.generator.stages[-1], make)
 
     def discriminator_loss(self, batch: Batch, step: int) -> Terms:
-        """Eq. 3 and 7, to be minimised, with mismatched pairs among what is rejected (section 3.5)."""
+        """L_D of the stage, to be minimised, with mismatched pairs among what is rejected (section 3.5)."""
         image, text = batch["image"], self.standing.scaled(batch["text"])
         other = Condition(vector=mismatched(text, batch.get("label"))) if self.config.mismatched else None
         return self.adversarial.discriminator_terms(image, self.draw(batch), Condition(vector=text), other, step=step)
 
     def generator_loss(self, batch: Batch) -> Terms:
-        """Eq. 4 and 8: -log D(G(z, c), t) + lambda KL."""
+        """L_G of the stage: -log D(G(z, c), t) + lambda KL."""
         fake, condition = self.draw(batch), Condition(vector=self.standing.scaled(batch["text"]))
         terms = self.adversarial.generator_terms(fake, condition, real=batch["image"])
         if self.config.augment_condition and self.config.kl_weight:
