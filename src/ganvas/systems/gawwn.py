@@ -240,7 +240,35 @@ class Trunk(nn.Module):
         return Verdict({"image": self.last(torch.cat([F.leaky_relu(local, 0.2), whole], 1)).squeeze(1)}, (local, whole))
 
 
-class BoxDiscriminator(nn.Module):
+class PlacedDiscriminator(nn.Module):
+    """What the two discriminators of pictures share.
+
+    Args:
+        config: See `Config`.
+        embedding: Length of an embedded caption.
+        maps: Channels that the local pathway is given beside its features.
+    """
+
+    def __init__(self, config: Config, embedding: int, maps: int) -> None:
+        super().__init__()
+        n = config.width
+        self.trunk = Trunk(config, embedding)
+        self.local = nn.Sequential(_normed(nn.Conv2d(2 * n + maps, 2 * n, 1), 2 * n, 0.2), nn.Conv2d(2 * n, n, 1))
+
+    def encode(self, images: Float[Tensor, "B D H W"]) -> tuple[Tensor, Tensor]:
+        """See `Trunk.encode`."""
+        return self.trunk.encode(images)
+
+    def decide(self, seen: tuple[Tensor, Tensor], condition: Condition | None) -> Verdict:
+        """The verdict on what `encode` gave, with captions and places."""
+        raise NotImplementedError
+
+    def forward(self, images: Float[Tensor, "B D H W"], condition: Condition | None = None) -> Verdict:
+        """One logit a picture, head `image` (B,); features are the two pathways' vectors."""
+        return self.decide(self.encode(images), condition)
+
+
+class BoxDiscriminator(PlacedDiscriminator):
     """Picture, caption and box to a logit (figure 2).
 
     Args:
@@ -249,16 +277,10 @@ class BoxDiscriminator(nn.Module):
     """
 
     def __init__(self, config: Config, embedding: int) -> None:
-        super().__init__()
+        super().__init__(config, embedding, maps=0)
         n = config.width
-        self.trunk = Trunk(config, embedding)
-        self.local = nn.Sequential(_normed(nn.Conv2d(2 * n, 2 * n, 1), 2 * n, 0.2), nn.Conv2d(2 * n, n, 1))
         self.placed = nn.Sequential(down(n, 4 * n), down(4 * n, n))
         dcgan_init(self)
-
-    def encode(self, images: Float[Tensor, "B D H W"]) -> tuple[Tensor, Tensor]:
-        """See `Trunk.encode`."""
-        return self.trunk.encode(images)
 
     def decide(self, seen: tuple[Tensor, Tensor], condition: Condition | None) -> Verdict:
         """The verdict on what `encode` gave, with captions and boxes.
@@ -275,12 +297,8 @@ class BoxDiscriminator(nn.Module):
         placed = tiled(text, maps) * box_mask(condition.boxes, GRID, GRID).to(maps.dtype)
         return self.trunk.verdict(local, whole, self.placed(placed))
 
-    def forward(self, images: Float[Tensor, "B D H W"], condition: Condition | None = None) -> Verdict:
-        """One logit a picture, head `image` (B,); features are the two pathways' vectors."""
-        return self.decide(self.encode(images), condition)
 
-
-class KeypointDiscriminator(nn.Module):
+class KeypointDiscriminator(PlacedDiscriminator):
     """Picture, caption and keypoints to a logit (figure 3).
 
     Args:
@@ -290,15 +308,8 @@ class KeypointDiscriminator(nn.Module):
     """
 
     def __init__(self, config: Config, embedding: int, keypoints: int) -> None:
-        super().__init__()
-        n = config.width
-        self.trunk = Trunk(config, embedding)
-        self.local = nn.Sequential(_normed(nn.Conv2d(2 * n + keypoints, 2 * n, 1), 2 * n, 0.2), nn.Conv2d(2 * n, n, 1))
+        super().__init__(config, embedding, maps=keypoints)
         dcgan_init(self)
-
-    def encode(self, images: Float[Tensor, "B D H W"]) -> tuple[Tensor, Tensor]:
-        """See `Trunk.encode`."""
-        return self.trunk.encode(images)
 
     def decide(self, seen: tuple[Tensor, Tensor], condition: Condition | None) -> Verdict:
         """The verdict on what `encode` gave, with captions and the grid of keypoints.
@@ -314,10 +325,6 @@ class KeypointDiscriminator(nn.Module):
         local = local * grid.sum(1, keepdim=True).clamp(max=1)
         local = self.local(torch.cat([local, grid], 1)).mean((2, 3))
         return self.trunk.verdict(local, whole, tiled(text, whole))
-
-    def forward(self, images: Float[Tensor, "B D H W"], condition: Condition | None = None) -> Verdict:
-        """One logit a picture, head `image` (B,); features are the two pathways' vectors."""
-        return self.decide(self.encode(images), condition)
 
 
 class CompletionGenerator(nn.Module):
