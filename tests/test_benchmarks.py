@@ -90,6 +90,17 @@ def test_translate_of_a_run_that_enlarges(tmp_path):
     assert result["seam"] < 1
 
 
+def test_judging(tmp_path):
+    """Everything that was sent is in the tables; what the page waits for includes that it is stored."""
+    pytest.importorskip("gradio")
+    out = tmp_path / "judging.json"
+    printed = run("benchmarks/judging.py", "--people", 2, "--answers", 4, "--size", 16, "--width", 64, "--out", out)
+    rows = json.loads(out.read_text())["rows"]
+    assert [*rows] == ["turing test, 16x16", "opinions, 64x48"] and "8 of 8" in printed
+    for row in rows.values():
+        assert row["stored"] == row["answers"] == 8 and 0 < row["median_ms"] <= row["p95_ms"] <= row["largest_ms"]
+
+
 def test_metrics(tmp_path):
     pytest.importorskip("resvg_py")
     pytest.importorskip("efficientnet_lite_pytorch")

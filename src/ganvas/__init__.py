@@ -17,14 +17,16 @@ if TYPE_CHECKING:
     from ganvas.losses.adversarial import AdversarialLoss
     from ganvas.metrics.evaluate import evaluate
     from ganvas.run import Run, load
+    from ganvas.shipping.export import export
     from ganvas.translation.command import translate
 
-__all__ = ["AdversarialLoss", "Run", "UserError", "evaluate", "load", "resume", "train", "translate"]
+__all__ = ["AdversarialLoss", "Run", "UserError", "evaluate", "export", "load", "resume", "train", "translate"]
 
 _HOMES = {
     "AdversarialLoss": "ganvas.losses.adversarial",
     "Run": "ganvas.run",
     "evaluate": "ganvas.metrics.evaluate",
+    "export": "ganvas.shipping.export",
     "load": "ganvas.run",
     "resume": "ganvas.launch",
     "train": "ganvas.launch",

@@ -129,7 +129,7 @@ def compare(runs: Sequence[str | Path]) -> Comparison:
     members = list(by_settings.values())
     groups = [Group(label, group) for label, group in zip(_labels(members), members, strict=True)]
     rows, warnings = rows_of(members)
-    return Comparison(groups, rows, [*_unlike(groups), *warnings])
+    return Comparison(groups, rows, [*unlike(groups), *warnings])
 
 
 def identity(run: RunRecord) -> dict[str, Any]:
@@ -178,7 +178,7 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) and value else json.dumps(value)
 
 
-def _unlike(groups: list[Group]) -> list[str]:
+def unlike(groups: list[Group]) -> list[str]:
     """What keeps the runs from being compared at all."""
     runs = [run for group in groups for run in group.runs]
     warnings = []

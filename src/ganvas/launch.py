@@ -120,9 +120,11 @@ def resume(
         device: Where to compute, if elsewhere than before.
 
     Raises:
-        UserError: If it is not a run, its data has changed, or training fails.
+        UserError: If it is not a run, its data has changed, another process trains it, or training fails.
     """
     run = Run(path, "cpu")
+    if run.shipped:
+        raise UserError(f"{path} holds networks without their training: start a new run with --init-from {path}")
     settings = run.settings
     changes = {name: value for name, value in (("steps", steps), ("device", device)) if value is not None}
     settings = dataclasses.replace(settings, chosen=override(settings.chosen, changes))
@@ -136,11 +138,6 @@ def resume(
                 f"or start a new run with --init-from {path}"
             )
         networks = build(settings, ranks.device)
-        if ranks.first:
-            run.folder.clean()
-            run.folder.write_settings(settings)
-            run.folder.write_environment()
-        ranks.wait()
         # A run killed before its first checkpoint starts again.
         checkpoints = run.folder.checkpoints()
         checkpoint = checkpoints.load() if checkpoints.steps() else None

@@ -15,7 +15,7 @@ from torch import Tensor
 from ganvas import systems
 from ganvas.conditions import Asked, Box, along, box_of, captions_of, completed, keypoints_of, repeated
 from ganvas.data import DataOptions
-from ganvas.engine.checkpoint import Checkpoint
+from ganvas.engine.checkpoint import MODEL, Checkpoint, load_model
 from ganvas.engine.folder import RunFolder, Settings
 from ganvas.engine.precision import autocast, resolve_device, resolve_precision
 from ganvas.engine.preview import sample_in_batches
@@ -51,7 +51,7 @@ class Run:
         """Reads the settings.
 
         Args:
-            path: The run's folder.
+            path: The run's folder, or one that `ganvas export --format safetensors` wrote of it.
             device: Where to put the networks.
             precision: Number format to sample in.
             checkpoint: `newest` (the newest that is whole), `best` (by the score the run was watched with), or
@@ -82,6 +82,11 @@ class Run:
         return self.settings.chosen.config
 
     @property
+    def shipped(self) -> bool:
+        """Whether this is not the folder of the training but its networks alone, ready to sample from."""
+        return self.folder.shipped
+
+    @property
     def step(self) -> int:
         """Steps of training behind `system`."""
         return int(self.checkpoint.meta["step"])
@@ -99,6 +104,11 @@ class Run:
             UserError: If it is not there, or not whole.
         """
         which = self.which
+        if self.shipped:
+            found = load_model(self.path / MODEL)
+            if which not in ("newest", found.meta["step"]):
+                raise UserError(f"{self.path} holds the networks of step {found.meta['step']} alone, not of {which}")
+            return found
         if which == "best":
             which = best_step(self.folder.metrics)
         return self.folder.checkpoints().load(None if which == "newest" else which, ("system", "average"))
@@ -111,9 +121,10 @@ class Run:
             averages = self.checkpoint.weights("average")
             system.load_state_dict(self.checkpoint.weights("system") | averages)
             system.eval().requires_grad_(False)
-            torch.manual_seed(seed_for("prepare sampling", self.settings.chosen.training.seed))
-            with torch.no_grad(), autocast(self.precision, self.device):
-                system.prepare_sampling()
+            if not self.checkpoint.meta.get("ready"):
+                torch.manual_seed(seed_for("prepare sampling", self.settings.chosen.training.seed))
+                with torch.no_grad(), autocast(self.precision, self.device):
+                    system.prepare_sampling()
         return system.eval()
 
     @property
@@ -462,15 +473,22 @@ def load(
     """Opens a run.
 
     Args:
-        path: The run's folder.
+        path: The run's folder, or one that `ganvas export --format safetensors` wrote of it; or, where there is no such
+            folder, the name of one on the Hugging Face hub, `USER/NAME`, which is downloaded.
         device: Where to put the networks.
         precision: Number format to sample in.
         checkpoint: `newest`, `best` or a number of steps; see `Run`.
 
     Raises:
-        UserError: If it is not a run, or the checkpoint is not there or not whole.
+        UserError: If it is not a run, or the checkpoint is not there or not whole, or it cannot be downloaded.
     """
-    run = Run(path, device, precision, checkpoint)
+    from ganvas.shipping.hub import fetched, is_on_hub
+
+    run = Run(fetched(str(path)) if is_on_hub(path) else path, device, precision, checkpoint)
+    if run.shipped:
+        from ganvas.shipping.weights import without_paths
+
+        run.settings = without_paths(run.settings)  # somebody else's may name any place of this machine
     _ = run.checkpoint
     return run
 

@@ -53,7 +53,7 @@ def test_loading_takes_the_averaged_weights_and_leaves_the_callers_random_number
 
 def test_the_folder_tells_everything(run: ganvas.Run) -> None:
     assert sorted(path.name for path in run.path.iterdir()) == [
-        "checkpoints", "config.json", "environment.json", "report.html", "samples", "stats.jsonl",
+        "checkpoints", "config.json", "environment.json", "report.html", "samples", "stats.jsonl", "training.lock",
     ]  # fmt: skip
     config = json.loads((run.path / "config.json").read_text())
     assert (config["system"], config["preset"]) == ("toy", "smoke")

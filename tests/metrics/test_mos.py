@@ -7,7 +7,6 @@ import itertools
 import json
 import re
 import shutil
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -296,66 +295,50 @@ def test_keys_that_do_not_fit(study, tmp_path):
         score(tmp_path)
 
 
-def test_the_page_in_a_browser(study, tmp_path):
+def test_the_page_in_a_browser(study, tmp_path, chromium):
     """A rater goes through it with keys and buttons, goes back once, comes again, and saves what `score` reads."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("needs chromium and chromedriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in ("--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'chromium'}"):
-        options.add_argument(flag)
-    options.add_experimental_option("prefs", {"download.default_directory": str(tmp_path / "saved")})
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    try:
-        find = browser.find_element
-        browser.get((study.folder / "rate.html").as_uri())
-        assert "16 pictures are to be rated from 1, bad, to 5, excellent" in find("id", "text").text
-        find("css selector", "#rater option:nth-child(2)").click()
-        find("id", "next").click()
-        for name, told in study.calibration:
-            assert f"this is a {told}" in find("id", "text").text
-            assert find("id", "picture").get_attribute("src").endswith(f"pictures/{name}")
-            drawn = "const i = document.getElementById('picture'); return i.complete && [i.naturalWidth, i.width]"
-            shown, width = wait_for(browser, drawn)
-            assert shown == width == pixels_of(study.picture(name)).shape[1]
-            find("id", "next").click()
-        expected = {}
-        for number, name in enumerate(study.orders[1]):
-            assert f"Picture {number + 1} of 16" in find("id", "text").text
-            assert find("id", "picture").get_attribute("src").endswith(f"pictures/{name}")
-            expected[name] = number % 5 + 1
-            if number == 3:
-                # A slip: back, another score.
-                find("css selector", "#scores button[value='1']").click()
-                find("id", "back").click()
-                assert find("css selector", "#scores .chosen").get_attribute("value") == "1"
-            if number == 8:
-                browser.get((study.folder / "rate.html").as_uri())
-                find("css selector", "#rater option:nth-child(2)").click()
-                find("id", "next").click()
-                assert "Picture 9 of 16" in find("id", "text").text
-            if number % 2:
-                find("css selector", f"#scores button[value='{expected[name]}']").click()
-            else:
-                find("css selector", "body").send_keys(str(expected[name]))
-        assert "thank you" in find("id", "text").text
-        find("id", "save").click()
-        path = tmp_path / "saved" / "rater-02.csv"
-        end = time.monotonic() + 20
-        while not path.exists() and time.monotonic() < end:
-            time.sleep(0.1)
-        assert score(study.folder, [path]).raters[0].scores == expected
-        assert not [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
-        browser.save_screenshot(str(tmp_path / "end.png"))
-    finally:
-        browser.quit()
+    context = chromium.new_context(accept_downloads=True)
+    page, errors = context.new_page(), []
+    page.on("pageerror", lambda error: errors.append(str(error)))
 
+    def begin():
+        page.goto((study.folder / "rate.html").as_uri())
+        said = page.locator("#text").inner_text()
+        page.locator("#rater").select_option(index=1)
+        page.locator("#next").click()
+        return said
 
-def wait_for(browser: Any, script: str) -> Any:
-    end = time.monotonic() + 20
-    while not (found := browser.execute_script(script)) and time.monotonic() < end:
-        time.sleep(0.05)
-    return found
+    assert "16 pictures are to be rated from 1, bad, to 5, excellent" in begin()
+    for name, told in study.calibration:
+        assert f"this is a {told}" in page.locator("#text").inner_text()
+        assert page.locator("#picture").get_attribute("src").endswith(f"pictures/{name}")
+        page.wait_for_function("document.getElementById('picture').complete")
+        shown, width = page.locator("#picture").evaluate("picture => [picture.naturalWidth, picture.width]")
+        assert shown == width == pixels_of(study.picture(name)).shape[1]
+        page.locator("#next").click()
+    expected = {}
+    for number, name in enumerate(study.orders[1]):
+        assert f"Picture {number + 1} of 16" in page.locator("#text").inner_text()
+        assert page.locator("#picture").get_attribute("src").endswith(f"pictures/{name}")
+        expected[name] = number % 5 + 1
+        if number == 3:
+            # A slip: back, another score.
+            page.locator("#scores button[value='1']").click()
+            page.locator("#back").click()
+            assert page.locator("#scores .chosen").get_attribute("value") == "1"
+        if number == 8:
+            begin()
+            assert "Picture 9 of 16" in page.locator("#text").inner_text()
+        if number % 2:
+            page.locator(f"#scores button[value='{expected[name]}']").click()
+        else:
+            page.keyboard.press(str(expected[name]))
+    assert "thank you" in page.locator("#text").inner_text()
+    with page.expect_download() as saved:
+        page.locator("#save").click()
+    assert saved.value.suggested_filename == "rater-02.csv"
+    path = tmp_path / "rater-02.csv"
+    saved.value.save_as(path)
+    assert score(study.folder, [path]).raters[0].scores == expected
+    assert not errors
+    context.close()

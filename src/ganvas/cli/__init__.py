@@ -21,11 +21,12 @@ Train, measure, show and ship generative adversarial networks.
   resume RUN                  go on with a run that stopped
   sample RUN --out PATH       draw pictures: one grid, or a folder of files
   translate RUN INPUT OUTPUT  turn pictures into others: a file, folder or zip, any size
-  export RUN OUT              the network of a run that translates, as ONNX
+  export RUN OUT              for others: ONNX, weights with a model card, a web page, a Space
   evaluate RUN_OR_FOLDER --data SRC
                               score a run's samples, or any pictures, against others
   inspect RUN                 what the discriminator sees, walks, curves: pictures of a run
   compare RUN RUN ...         a table over runs, mean and interval over seeds
+  studio [RUN ...]            pages in a browser: watch, play with, compare and judge runs
   study FILE                  train and score variants times seeds
   data check SRC              what a folder holds, and every file that cannot be used
   data prepare SRC OUT --size S

@@ -20,6 +20,7 @@ from ganvas.cli.options import (
     Preparing,
     Resuming,
     Sampling,
+    Serving,
     Studying,
     StudyPreparing,
     StudyScoring,
@@ -133,15 +134,11 @@ def translate(words: list[str]) -> None:
 def export(words: list[str]) -> None:
     """`ganvas export`."""
     arguments = parse(Exporting, words, "export")
-    from ganvas.export import export_onnx
+    from ganvas.shipping.export import export
 
-    found = export_onnx(
-        arguments.run,
-        arguments.out,
-        direction=arguments.direction,
-        force=arguments.force,
-        checkpoint=which(arguments.checkpoint),
-    )
+    given = {name: value for name, value in vars(arguments).items() if name not in ("without_noise", "json", "debug")}
+    given |= {"checkpoint": which(arguments.checkpoint), "noise": not arguments.without_noise}
+    found = export(**given)
     print(json.dumps(found.to_json()) if arguments.json else "\n".join(found.lines()))
 
 
@@ -199,6 +196,15 @@ def compare(words: list[str]) -> None:
     if arguments.curves:
         comparison.write_curves(arguments.curves)
     print(json.dumps(comparison.to_json()) if arguments.json else "\n".join(comparison.lines()))
+
+
+def studio(words: list[str]) -> None:
+    """`ganvas studio`."""
+    arguments = parse(Serving, words, "studio")
+    from ganvas.studio import serve
+
+    given = {name: value for name, value in vars(arguments).items() if name not in ("runs", "debug")}
+    serve(arguments.runs, **given)
 
 
 def study(words: list[str]) -> None:
@@ -288,6 +294,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "evaluate": evaluate,
     "inspect": inspect,
     "compare": compare,
+    "studio": studio,
     "study": study,
     "data check": check_data,
     "data prepare": prepare_data,

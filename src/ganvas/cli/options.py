@@ -191,25 +191,40 @@ class Translating(Common):
 
 @dataclass
 class Exporting(Common):
-    """Write the network of a run that translates pictures for programs without PyTorch, and check that it is the same.
+    """Write a trained run for others: for programs without PyTorch, for ganvas elsewhere, as a page, as a Space.
 
-    The file takes any number of pictures of any height and width, as far as the network does.
+    An ONNX file takes any number of pictures, and sources of any height and width as far as the network does; what it
+    computes is compared with PyTorch before it is written.
     """
 
-    run: tyro.conf.Positional[Path] = dataclasses.field(kw_only=True)
-    """The run's folder."""
+    run: tyro.conf.Positional[str] = dataclasses.field(kw_only=True)
+    """The run's folder, or its name on the Hugging Face hub."""
 
     out: tyro.conf.Positional[Path] = dataclasses.field(kw_only=True)
-    """The new file, which ends in .onnx."""
+    """The new file, which ends in .onnx; of the other formats the new folder."""
 
-    format: Literal["onnx"] = "onnx"
-    """What to write."""
+    format: Literal["onnx", "safetensors", "web", "space"] = "onnx"
+    """What to write: a network as ONNX; a folder of weights with a model card, which `ganvas.load` opens; a page that
+    draws or translates in the browser, for any web server; or a Space of the Hugging Face hub with the studio."""
 
     direction: str = "AtoB"
-    """AtoB, or BtoA where the run has learnt it."""
+    """Of onnx and web: AtoB, or BtoA where the run has learnt it."""
+
+    without_noise: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Of onnx and web: leave out the dropout that a run of pix2pix draws at random, which these cannot hold."""
+
+    text: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Of web: a caption that the page offers; give it several times for several."""
+
+    runtime: Path | None = None
+    """Of web: a folder of the npm package onnxruntime-web. Default: node_modules here or further up, else npm brings
+    it into ganvas's cache."""
+
+    push_to: str | None = None
+    """USER/NAME: upload the folder there, to the Hugging Face hub; `hf auth login` first."""
 
     force: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Overwrite what is there."""
+    """Write over what is there."""
 
     checkpoint: str = "newest"
     """Which checkpoint: newest, best (by score), or its step."""
@@ -337,6 +352,34 @@ class Comparing(Common):
 
     json: tyro.conf.FlagCreatePairsOff[bool] = False
     """Print one JSON object."""
+
+
+@dataclass
+class Serving(Common):
+    """Open pages in a browser to watch, play with, compare and judge runs; Ctrl-C ends it."""
+
+    runs: tyro.conf.Positional[tuple[Path, ...]] = ()
+    """Folders of runs. Default: those in runs/ here."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; another than this machine's own needs --password."""
+
+    port: int = 7860
+    """To listen on; 0 takes any that is free."""
+
+    password: str | None = None
+    """What browsers are asked for. It travels as it is: put a server that speaks TLS before the studio where others
+    could listen."""
+
+    judges_password: str | None = None
+    """With this one only the pages of judges open. Default: they need --password too."""
+
+    public: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Serve strangers without a password: without the pages that start or stop training, show training pictures or
+    hold studies."""
+
+    work: Path = Path("studio")
+    """Folder for studies and their answers, made when it is first needed."""
 
 
 @dataclass

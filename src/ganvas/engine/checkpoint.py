@@ -27,6 +27,8 @@ from ganvas.engine.system import System
 from ganvas.errors import UserError
 
 FORMAT = 1
+MODEL = "model.safetensors"
+"""Name of a file that holds nothing but networks ready to sample from, in the place of a run's checkpoints."""
 _NO_DIGEST = "0" * 64
 _NAME = re.compile(r"step-(\d{8,})\.safetensors")
 
@@ -185,6 +187,36 @@ class Checkpoints:
         if damaged:
             raise UserError(f"no checkpoint in {self.folder} is whole ({'; '.join(damaged)})")
         raise UserError(f"there is no checkpoint in {self.folder}")
+
+
+def save_model(path: Path, tensors: Mapping[str, Tensor], step: int) -> None:
+    """Writes networks that are ready to sample from.
+
+    Args:
+        path: The new file.
+        tensors: `System.state_dict()` after `prepare_sampling`.
+        step: Steps of training behind them.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    write_atomically(path, _encode(dict(tensors), {"format": FORMAT, "step": step, "ready": True}))
+
+
+def load_model(path: Path) -> Checkpoint:
+    """Reads what `save_model` wrote.
+
+    Raises:
+        UserError: If it is not whole, or another kind of file.
+    """
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            tensors, meta = _decode(data)
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise UserError(f"cannot read {path}: {error}") from error
+    if not isinstance(meta.get("step"), int) or not meta.get("ready"):
+        raise UserError(f"{path} holds no networks of ganvas")
+    return Checkpoint(path, {f"system.{name}": value for name, value in tensors.items()}, meta)
 
 
 def _encode(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> bytes:

@@ -6,6 +6,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+FRACTION = 0.25
+"""Share of the data's diversity under which samples count as collapsed."""
+
+PATIENCE = 2
+"""Observations in a row that must be that low before it is reported."""
+
 
 def diversity(images: Float[Tensor, "B C H W"], side: int = 32) -> float:
     """Mean distance between two of the pictures.
@@ -28,13 +34,13 @@ def diversity(images: Float[Tensor, "B C H W"], side: int = 32) -> float:
 class CollapseWatch:
     """Compares the diversity of samples with the data's, and reports when it has fallen and stays fallen."""
 
-    def __init__(self, real: Float[Tensor, "B C H W"], fraction: float = 0.25, patience: int = 2) -> None:
+    def __init__(self, real: Float[Tensor, "B C H W"], fraction: float = FRACTION, patience: int = PATIENCE) -> None:
         """Measures the data.
 
         Args:
             real: Pictures of the data, as many as samples will be compared.
-            fraction: Share of the data's diversity under which samples count as collapsed.
-            patience: Observations in a row that must be that low before it is reported.
+            fraction: See `FRACTION`.
+            patience: See `PATIENCE`.
         """
         self.real = diversity(real)
         self.fraction = fraction

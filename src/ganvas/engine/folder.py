@@ -7,6 +7,7 @@ metrics.jsonl      scores of samples, a line each
 report.html        all of it, to look at
 samples/           grids of pictures
 checkpoints/       what a run resumes from
+training.lock      held by the process that trains the run
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from ganvas.engine.checkpoint import Checkpoints
+from ganvas.engine.checkpoint import MODEL, Checkpoints
 from ganvas.engine.files import remove_leftovers, write_atomically
+from ganvas.engine.lock import NAME
 from ganvas.engine.system import Preset
 from ganvas.engine.training import Training
 from ganvas.errors import UserError
@@ -117,6 +119,11 @@ class RunFolder:
         """The run's checkpoints, of which `keep` stay."""
         return Checkpoints(self.path / "checkpoints", keep)
 
+    @property
+    def shipped(self) -> bool:
+        """Whether this is not the folder of a training but its networks alone, ready to sample from."""
+        return (self.path / MODEL).is_file() and not self.checkpoints().folder.is_dir()
+
     def newest_grid(self) -> Path | None:
         """The last grid of samples, if there is one."""
         return max(self.samples.glob("step-*.png"), default=None)
@@ -129,13 +136,14 @@ class RunFolder:
         """
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{self.path} is a file, not a folder: choose another --out")
-        if self.path.is_dir() and any(self.path.iterdir()):
+        # A process that was killed at its start leaves a lock behind, and no run.
+        if self.path.is_dir() and any(path.name != NAME for path in self.path.iterdir()):
             raise UserError(
                 f"{self.path} is not empty: resume it with `ganvas resume {self.path}` or choose another --out"
             )
 
     def create(self, settings: Settings) -> None:
-        """Makes the folder of a new run.
+        """Makes the folder of a run, or writes anew what it is asked to do, and where.
 
         Raises:
             UserError: If it cannot be made.

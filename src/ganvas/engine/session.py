@@ -10,10 +10,11 @@ from typing import Any
 import torch
 
 from ganvas.data import Data, Described, Points, Sides
-from ganvas.engine.checkpoint import Checkpoint, State
+from ganvas.engine.checkpoint import MODEL, Checkpoint, State, load_model
 from ganvas.engine.distributed import Ranks
 from ganvas.engine.ema import Average
 from ganvas.engine.folder import RunFolder, Settings, one_line
+from ganvas.engine.lock import TrainingLock, refusal
 from ganvas.engine.log import FullDiskGuard, Log
 from ganvas.engine.loop import Loop
 from ganvas.engine.precision import autocast
@@ -39,7 +40,7 @@ def train_run(
     """Trains a system in a run's folder, to the last step or until asked to stop.
 
     Args:
-        folder: Of the run; made here if the run is new.
+        folder: Of the run; made here if the run is new, and held as the one that trains it.
         settings: What the run was asked to do.
         prepared: Its data.
         system: On its device.
@@ -47,7 +48,8 @@ def train_run(
         checkpoint: Where to go on from; None to start.
 
     Raises:
-        UserError: If the settings do not fit the data or training fails; see `Loop.run`.
+        UserError: If the settings do not fit the data, another process trains the run, or training fails; see
+            `Loop.run`.
     """
     training = settings.chosen.training
     check_writers(training.writers)
@@ -62,7 +64,8 @@ def train_run(
     if checkpoint is None and settings.init_from is not None:
         source = RunFolder(Path(settings.init_from))
         source.read_settings()  # says so if it is no run at all
-        initialised = initialise(system, source.checkpoints().load())
+        found = load_model(source.path / MODEL) if source.shipped else source.checkpoints().load()
+        initialised = initialise(system, found)
     ranks.broadcast([*system.parameters(), *system.buffers()])
     state = State(system, system.optimizers(), Average(system, training.ema, training.ema_start))
     if checkpoint is not None:
@@ -74,6 +77,7 @@ def train_run(
     with (
         Log(folder.stats if ranks.first else None, training.steps, training.batch) as log,
         StopRequest() as stop,
+        TrainingLock(folder.path) as lock,
     ):
         real = sampler(batch=min(training.grid_images, len(prepared))).batch(0)
         preview = Preview(
@@ -105,8 +109,11 @@ def train_run(
             stop,
         )
         # Only now is it certain that the settings go together.
-        if checkpoint is None and ranks.first:
+        if ranks.any(ranks.first and not lock.take()):
+            raise refusal(folder.path)
+        if ranks.first:
             folder.create(settings)
+            folder.clean()
         ranks.wait()
         if ranks.first:
             told = settings.to_json()

@@ -38,7 +38,7 @@ def draw(subject: Subject, path: Path) -> Drawn:
         raise NotMade("the system draws pictures from noise; it translates none")
     if run.config.size == 1:
         raise NotMade("the system translates numbers, not pictures")
-    batch = _pictures(subject, fitting(run.config.size, MOST))
+    batch = examples(subject, fitting(run.config.size, MOST))
     rows: list[Row] = []
     for direction in system.directions:
         rows += _rows(system, batch, direction, subject.seed)
@@ -51,7 +51,16 @@ def draw(subject: Subject, path: Path) -> Drawn:
     return Drawn(caption)
 
 
-def _pictures(subject: Subject, count: int) -> Batch:
+def examples(subject: Subject, count: int) -> Batch:
+    """`source` and `image` of pictures of a translating run's data, cut and mirrored as in training.
+
+    Args:
+        subject: The run, and where its data is.
+        count: How many, if there are as many.
+
+    Raises:
+        NotMade: The data is not there.
+    """
     run = subject.run
     config, options = run.config, run.settings.chosen.data
     try:

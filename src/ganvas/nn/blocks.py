@@ -86,7 +86,7 @@ class SelfAttention(nn.Module):
         key = F.max_pool2d(self.key(x), 2).flatten(2).transpose(1, 2)  # (B, HW/4, C/8)
         value = F.max_pool2d(self.value(x), 2).flatten(2).transpose(1, 2)  # (B, HW/4, C/2)
         gathered = F.scaled_dot_product_attention(query, key, value, scale=1.0)  # no 1/sqrt(d) in the paper
-        gathered = gathered.transpose(1, 2).reshape(len(x), -1, *x.shape[2:])
+        gathered = gathered.transpose(1, 2).reshape(x.shape[0], -1, *x.shape[2:])
         return x + self.gamma * self.out(gathered)
 
 

@@ -44,7 +44,7 @@ def render(template: str, charts: Sequence[Chart], **values: Any) -> bytes:
     page = environment.get_template(template).render(
         nonce=secrets.token_urlsafe(16),
         charts=[dataclasses.asdict(chart) for chart in charts],
-        plotly=_plotly() if charts else "",
+        plotly=packed_plotly() if charts else "",
         version=ganvas_version(),
         written=datetime.now(UTC),
         **values,
@@ -67,8 +67,13 @@ def plain_text(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
+def script(name: str) -> str:
+    """A script of this package, for other pages."""
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
+
+
 @cache
-def _plotly() -> str:
+def packed_plotly() -> str:
     """plotly.js, packed: 2 MB instead of 5. The browser unpacks it."""
     from plotly.offline import get_plotlyjs
 

@@ -56,14 +56,19 @@ class Picture:
 
 def grids(run: RunRecord) -> list[Picture]:
     """The first grid of samples, the newest, and at most about 40 evenly between them."""
+    files = grid_files(run)
+    pictures = ((step, embed(files[step], GRID_BYTES)) for step in every_so_many([*files], GRIDS))
+    return [Picture(*picture, step=step) for step, picture in pictures if picture is not None]
+
+
+def grid_files(run: RunRecord) -> dict[int, Path]:
+    """All grids of samples, by step."""
     steps = {}
     for path in (run.path / "samples").glob("step-*.png"):
         if match := re.fullmatch(r"step-(\d+)\.png", path.name):
             steps[int(match[1])] = path
     # A run that went back to an earlier step has grids that belong to it no more.
-    chosen = every_so_many([step for step in sorted(steps) if step <= run.step or not run.numbers], GRIDS)
-    pictures = ((step, _embed(steps[step], GRID_BYTES)) for step in chosen)
-    return [Picture(*picture, step=step) for step, picture in pictures if picture is not None]
+    return {step: steps[step] for step in sorted(steps) if step <= run.step or not run.numbers}
 
 
 def every_so_many(steps: Sequence[int], most: int) -> list[int]:
@@ -79,7 +84,7 @@ def every_so_many(steps: Sequence[int], most: int) -> list[int]:
 
 def real(run: RunRecord) -> Picture | None:
     """The grid of real pictures, if there is one."""
-    picture = _embed(run.path / "samples" / "real.png", GRID_BYTES)
+    picture = embed(run.path / "samples" / "real.png", GRID_BYTES)
     return None if picture is None else Picture(*picture)
 
 
@@ -94,7 +99,7 @@ def inspections(run: RunRecord) -> list[Picture]:
     most = fair_share([size for name in names if name and (size := _size(folder / name))], INSPECT_BYTES)
     pictures = []
     for page, name in zip(pages, names, strict=True):
-        found = _embed(folder / name, most) if name else None
+        found = embed(folder / name, most) if name else None
         title, caption, note = (str(page.get(key) or "") for key in ("title", "caption", "note"))
         files = page.get("files")
         more = tuple(map(str, files)) if isinstance(files, list) else ()
@@ -124,7 +129,7 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _embed(path: Path, most: int) -> tuple[str, int, int] | None:
+def embed(path: Path, most: int) -> tuple[str, int, int] | None:
     """A picture file as URI, width and height; None if it is missing or damaged."""
     try:
         stat = path.stat()

@@ -121,19 +121,28 @@ def read_run(path: Path) -> RunRecord:
         raise UserError(f"{path / 'config.json'} is not the config.json of a run of this version of ganvas")
     stats = read_stats(folder.stats)
     environment = read_json(path / "environment.json")
-    lines = (_measurement(_parse(line)) for line in _lines(path / "metrics.jsonl"))
-    step = last_step(stats)
-    # A run that went back measures again: the last line counts, and none of a step that is not done again yet.
-    measured = {line.step: line for line in lines if line is not None and line.step is not None and line.step <= step}
     return RunRecord(
         path=path,
         settings=settings,
         environment=environment if isinstance(environment, dict) else {},
         numbers=[entry for entry in stats if "event" not in entry],
         events=[entry for entry in stats if "event" in entry],
-        measurements=[measured[step] for step in sorted(measured)],
-        evaluation=_measurement(read_json(path / "evaluation.json")),
+        measurements=read_measurements(path, last_step(stats)),
+        evaluation=read_evaluation(path),
     )
+
+
+def read_measurements(path: Path, step: int) -> list[Measurement]:
+    """The scores of a run up to a step, by step, one a step."""
+    lines = (_measurement(_parse(line)) for line in _lines(path / "metrics.jsonl"))
+    # A run that went back measures again: the last line counts, and none of a step that is not done again yet.
+    measured = {line.step: line for line in lines if line is not None and line.step is not None and line.step <= step}
+    return [measured[step] for step in sorted(measured)]
+
+
+def read_evaluation(path: Path) -> Measurement | None:
+    """What `ganvas evaluate` measured; None if it did not, or the file is damaged."""
+    return _measurement(read_json(path / "evaluation.json"))
 
 
 def last_step(stats: list[dict[str, Any]]) -> int:

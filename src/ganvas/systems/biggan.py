@@ -161,7 +161,7 @@ class Generator(nn.Module):
             codes = [torch.cat([piece, embedded], 1) for piece in pieces[1:]]
         else:
             codes = [z if label is None else label] * len(self.blocks)
-        h = self.start(pieces[0]).view(len(z), -1, 4, 4)
+        h = self.start(pieces[0]).view(z.shape[0], -1, 4, 4)
         h = h.contiguous(memory_format=torch.channels_last)
         for i, (block, code) in enumerate(zip(self.blocks, codes, strict=True)):
             h = block(h, code)

@@ -110,7 +110,7 @@ class MLPGenerator(nn.Module):
         h = F.dropout(h, self.dropout, self.training)
         h = F.dropout(F.relu(self.joint(h)), self.dropout, self.training)
         # 2 sigmoid(h) - 1 = tanh(h / 2)
-        return torch.tanh(at_least_float32(self.output(h)) / 2).view(len(z), *self.shape)
+        return torch.tanh(at_least_float32(self.output(h)) / 2).view(z.shape[0], *self.shape)
 
 
 class MLPDiscriminator(nn.Module):
@@ -167,7 +167,7 @@ class ConvGenerator(nn.Module):
         """Pictures G(z | y) in (-1, 1)."""
         y = F.one_hot(label, self.classes).to(z.dtype)
         h = F.relu(self.norm1(self.linear1(join(z, y))))
-        h = F.relu(self.norm2(self.linear2(join(h, y)))).view(len(z), *self.maps)
+        h = F.relu(self.norm2(self.linear2(join(h, y)))).view(z.shape[0], *self.maps)
         h = F.relu(self.norm3(self.up1(join(h, y))))
         return torch.tanh(at_least_float32(self.up2(join(h, y))) / 2)  # 2 sigmoid(h) - 1
 

@@ -137,7 +137,7 @@ class Generator(nn.Module):
         h = self.start(z if self.hidden is None else self.hidden(z))
         if self.per_unit:
             h = self.norm(h)
-        h = h.view(len(z), self.widest, 4, 4).contiguous(memory_format=torch.channels_last)
+        h = h.view(z.shape[0], self.widest, 4, 4).contiguous(memory_format=torch.channels_last)
         if not self.per_unit:
             h = self.norm(h)
         return torch.tanh(at_least_float32(self.layers(self.activation(h))))

@@ -128,7 +128,7 @@ class Generator(nn.Module):
         h = at_least_float32(self.output(h))
         if self.ending != "linear":  # 2 sigmoid(h) - 1 = tanh(h / 2)
             h = torch.tanh(h / 2 if self.ending == "sigmoid" else h)
-        return h.view(len(z), *self.shape)
+        return h.view(z.shape[0], *self.shape)
 
 
 class MaxoutDiscriminator(nn.Module):

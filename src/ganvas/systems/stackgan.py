@@ -164,7 +164,7 @@ class StageOne(nn.Module):
         """Pictures in (-1, 1), and the KL divergence."""
         condition, divergence = self.condition(text, epsilon)
         h = self.norm(self.start(torch.cat([condition, z], 1)))
-        h = h.view(len(z), -1, 4, 4).contiguous(memory_format=torch.channels_last)
+        h = h.view(z.shape[0], -1, 4, 4).contiguous(memory_format=torch.channels_last)
         return torch.tanh(at_least_float32(self.layers(self.residual(h)))), divergence
 
 

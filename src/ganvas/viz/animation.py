@@ -33,20 +33,34 @@ LIMITED = 1
 
 
 def save_gif(path: Path, frames: Frames, fps: float, texts: Mapping[str, str] | None = None) -> None:
-    """Writes a GIF that repeats without end.
+    """Writes a GIF; see `gif`.
+
+    Args:
+        path: The file; its folder must exist.
+        frames: At least one.
+        fps: Frames a second, up to 50.
+        texts: What the file says about itself.
+
+    Raises:
+        UserError: As `gif` does, or the file cannot be written.
+    """
+    _write(path, gif(frames, fps, texts))
+
+
+def gif(frames: Frames, fps: float, texts: Mapping[str, str] | None = None) -> bytes:
+    """A GIF that repeats without end.
 
     A GIF counts time in hundredths of a second: each frame lasts so many whole ones that the whole keeps the pace. It
     has 256 colours a frame, of which the nearest are taken; gray is exact. Frames that are alike become one that
     lasts longer.
 
     Args:
-        path: The file; its folder must exist.
         frames: At least one.
         fps: Frames a second, up to 50: what browsers show as it is meant.
         texts: What the file says about itself, such as `Copyright`; it becomes the GIF's comment.
 
     Raises:
-        UserError: These are no frames, the pace is not possible, or the file cannot be written.
+        UserError: These are no frames, or the pace is not possible.
     """
     _check(frames, fps, 50)
     ends = [round(100 * number / fps) for number in range(len(frames) + 1)]
@@ -61,7 +75,7 @@ def save_gif(path: Path, frames: Frames, fps: float, texts: Mapping[str, str] | 
         loop=0,
         comment="\n".join(f"{key}: {value}" for key, value in (texts or {}).items()).encode(),
     )
-    _write(path, file.getvalue())
+    return file.getvalue()
 
 
 def save_mp4(path: Path, frames: Frames, fps: float, texts: Mapping[str, str] | None = None) -> None:
