@@ -132,7 +132,8 @@ def moved_slider(studio: Studio, page: Any, name: str, times: int) -> dict[str, 
     page.wait_for_function("document.querySelectorAll('.tiles button').length === 16")
     page.evaluate("""() => {
         window.shown = 0;
-        new MutationObserver(() => { window.shown += 1; }).observe(document.querySelector('.tiles'), {childList: true});
+        new MutationObserver(all => { window.shown += all.length; })
+            .observe(document.querySelector('.tiles img'), {attributeFilter: ['src']});
     }""")
     slider = page.get_by_role("slider", name="Truncation")
     slider.focus()

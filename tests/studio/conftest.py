@@ -14,6 +14,7 @@ DATA = {
     "discogan": "openmoji::openmoji",
     "simgan": "openmoji::openmoji",
     "gancls": "shapes",
+    "gawwn": "openmoji-layout",
 }
 """What smoke runs are trained on, where it is not the pictures of emoji."""
 

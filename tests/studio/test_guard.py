@@ -44,6 +44,18 @@ def test_a_port_that_is_taken_is_said(tmp_path):
             listening("127.0.0.1", place)
 
 
+def test_small_answers_do_not_wait(studio_at):
+    """Less than the 40 ms for which a receiver holds back what it has to say, where the sender waits for that."""
+    client = Client(studio_at())
+    client("watch.overview", {})
+    times = []
+    for _ in range(20):
+        start = time.perf_counter()
+        client("watch.overview", {})
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.03
+
+
 def test_only_names_of_this_machine_are_answered(studio_at):
     base = studio_at()
     assert httpx.get(base).status_code == 200

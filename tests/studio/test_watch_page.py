@@ -398,7 +398,7 @@ def test_watching_in_a_browser(trained, studio_at, page, width):
     page.locator("#watch [name=at]").focus()
     page.keyboard.press("Home")
     page.wait_for_function("old => document.querySelector('#watch .drawn').src !== old", arg=newest)
-    assert page.locator("#watch .timeline output").inner_text() == "step 0"
+    assert page.locator("#watch .timeline .value").inner_text() == "step 0"
     page.get_by_role("button", name="Play").click()
     page.wait_for_function("old => document.querySelector('#watch .drawn').src === old", arg=newest)
     page.get_by_label("Real pictures beside").check()
@@ -412,7 +412,7 @@ def test_watching_in_a_browser(trained, studio_at, page, width):
     )
     assert drawn(page)["Gradient norms"] == 4 * [len(read_run(runs[0]).numbers)]  # as logged, and smoothed
     page.locator("#watch [name=smoothing]").fill("0")
-    assert page.locator("#watch .curves output").inner_text() == "0"
+    assert page.locator("#watch .curves .value").inner_text() == "0"
     # Maps.
     page.get_by_role("button", name="Ask the discriminators").click()
     page.wait_for_function("() => document.querySelectorAll('#watch .maps img').length >= 16", timeout=60_000)

@@ -85,17 +85,20 @@ window.ganvas = (() => {
     return () => known.find(run => run.name === select.value);
   }
 
-  // Pictures as buttons; `picked(number)` is called for the one that is chosen.
+  // Pictures as buttons; `picked(number)` is called for the one that is chosen. As many as before take their places.
   function tiles(box, pictures, names, picked) {
-    box.replaceChildren(...pictures.map((uri, number) => {
-      const image = make("img", {src: uri, alt: names[number]});
-      const button = make("button", {type: "button", title: names[number], "aria-pressed": "false"}, image);
-      button.addEventListener("click", () => {
+    if (box.querySelectorAll("button").length !== pictures.length) {
+      box.replaceChildren(...pictures.map(() => make("button", {type: "button"}, make("img"))));
+    }
+    box.querySelectorAll("button").forEach((button, number) => {
+      Object.assign(button.firstChild, {src: pictures[number], alt: names[number]});
+      button.title = names[number];
+      button.setAttribute("aria-pressed", "false");
+      button.onclick = () => {
         for (const other of box.querySelectorAll("button")) other.setAttribute("aria-pressed", String(other === button));
         picked(number);
-      });
-      return button;
-    }));
+      };
+    });
   }
 
   // A picture with words under it.
