@@ -70,6 +70,11 @@ class Studio:
         return int(re.findall(r"VmRSS:\s+(\d+) kB", text)[0]) / 1024
 
 
+def summary(milliseconds: list[float]) -> dict[str, float]:
+    """Of times that were measured."""
+    return {"median_ms": round(statistics.median(milliseconds), 1), "largest_ms": round(max(milliseconds), 1)}
+
+
 def timed(work: Callable[[int], object], times: int, warm: int = 3) -> dict[str, float]:
     """Milliseconds of a call, given how often it was called before."""
     found = []
@@ -77,7 +82,7 @@ def timed(work: Callable[[int], object], times: int, warm: int = 3) -> dict[str,
         start = time.perf_counter()
         work(number)
         found.append(1000 * (time.perf_counter() - start))
-    return {"median_ms": statistics.median(found[warm:]), "largest_ms": max(found[warm:])}
+    return summary(found[warm:])
 
 
 def grid(studio: Studio, page: Any, name: str, times: int) -> dict[str, Any]:
@@ -93,7 +98,7 @@ def grid(studio: Studio, page: Any, name: str, times: int) -> dict[str, Any]:
         return performance.now() - start;
     }"""
     found = [page.evaluate(click) for _ in range(3 + times)][3:]
-    return {"server": server, "page": {"median_ms": statistics.median(found), "largest_ms": max(found)}}
+    return {"server": server, "page": summary(found)}
 
 
 COUNT = """selector => {
@@ -123,7 +128,7 @@ def dragged_box(studio: Studio, page: Any, name: str, times: int) -> dict[str, A
         time.sleep(1 / 60)
     shown = page.evaluate("window.shown")
     page.mouse.up()
-    return {"server": server, "pictures_per_second": shown / spent}
+    return {"server": server, "pictures_per_second": round(shown / spent, 1)}
 
 
 def moved_slider(studio: Studio, page: Any, name: str, times: int) -> dict[str, Any]:
@@ -143,7 +148,7 @@ def moved_slider(studio: Studio, page: Any, name: str, times: int) -> dict[str, 
         page.keyboard.press("ArrowLeft" if number // 20 % 2 == 0 else "ArrowRight")
         number += 1
         time.sleep(1 / 30)
-    return {"grids_per_second": page.evaluate("window.shown") / spent}
+    return {"grids_per_second": round(page.evaluate("window.shown") / spent, 1)}
 
 
 def memory(studio: Studio, name: str, drawings: int) -> dict[str, Any]:

@@ -141,4 +141,6 @@ def test_strangers_get_no_page_that_changes_anything(studio_at, trained):
     assert {"generate.draw", *closed} <= private.components.keys()
     assert "generate.draw" in public.components and not closed & public.components.keys()
     assert not [name for name in public.components if name.startswith(("studies.", "judging."))]
+    asked = {"run": "unetgan", "step": None}
+    assert "picture" in private("watch.grid", asked) and "training pictures" in public("watch.grid", asked)["error"]
     assert httpx.get(f"{public.base}/judge/").status_code == 404

@@ -162,7 +162,7 @@ def follow(studio: Studio, trainings: Trainings, asked: Following) -> dict[str, 
         "charts": [dataclasses.asdict(chart) for chart in run_charts(record)],
         "thinned": progress.thinned,
         "grids": every_so_many([*grid_files(record)], GRIDS),
-        "real": (opened.path / "samples" / "real.png").is_file(),
+        "real": not studio.public and (opened.path / "samples" / "real.png").is_file(),
         "maps": spread(opened.run_folder.checkpoints().steps(), COLUMNS) if judged else [],
         "events": events_of(record),
         "alarms": alarms_of(record),
@@ -220,6 +220,8 @@ def grid(studio: Studio, asked: AtStep) -> dict[str, Any]:
     """A grid of samples, or of real pictures."""
     opened = studio.find(asked.run)
     path = opened.path / "samples" / "real.png"
+    if asked.step is None and studio.public:
+        raise UserError("training pictures are not shown here")
     if asked.step is not None:
         files = grid_files(opened.progress.record())
         if asked.step not in files:
