@@ -30,23 +30,19 @@ MOST = 64
 NEIGHBOURS = 5
 
 
-class Drawing(Ask):
+class Looking(Ask):
+    """A picture."""
+
+    run: Name
+    seed: Seed
+    label: Annotated[int, Field(ge=0)] | None = None
+    truncation: Annotated[float, Field(ge=0.05, le=10)] | None = None
+
+
+class Drawing(Looking):
     """Pictures of seeds that follow each other."""
 
-    run: Name
-    seed: Seed
     n: Annotated[int, Field(ge=1, le=MOST)]
-    label: Annotated[int, Field(ge=0)] | None = None
-    truncation: Annotated[float, Field(ge=0.05, le=10)] | None = None
-
-
-class Looking(Ask):
-    """One of these pictures."""
-
-    run: Name
-    seed: Seed
-    label: Annotated[int, Field(ge=0)] | None = None
-    truncation: Annotated[float, Field(ge=0.05, le=10)] | None = None
 
 
 def fits(studio: Studio) -> bool:
