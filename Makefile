@@ -1,6 +1,7 @@
 # make demo    train a U-Net GAN on emoji for about five minutes and show where its pictures are
 # make test    check style, types and behaviour
-# Both make .venv first. `make clean` removes it.
+# make test-all  the same, with the experiments from end to end: twice as long
+# All make .venv first. `make clean` removes it.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -8,7 +9,7 @@ RUN ?= runs/demo
 BIN := $(VENV)/bin
 ORT_WEB := 1.30.0
 
-.PHONY: demo test install install-dev clean
+.PHONY: demo test test-all install install-dev clean
 
 # What the demo needs, and on top of it what the tests need.
 install: $(VENV)/installed
@@ -37,11 +38,12 @@ demo: install
 	@if [ -e "$(RUN)" ]; then $(BIN)/ganvas resume "$(RUN)"; \
 	else $(BIN)/ganvas train unetgan demo --data openmoji --out "$(RUN)"; fi
 
-test: install-dev
+test: PYTEST = -m "not slow"
+test test-all: install-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST)
 
 clean:
 	rm -rf $(VENV)

