@@ -1,6 +1,6 @@
 # make demo    train a U-Net GAN on emoji for about five minutes and show where its pictures are
 # make test    check style, types and behaviour
-# make test-all  the same, with the experiments from end to end: twice as long
+# make test-all  the same, with experiments and benchmarks from end to end: twice as long
 # All make .venv first. `make clean` removes it.
 
 PYTHON ?= python3

@@ -67,6 +67,7 @@ def test_startup():
     assert "ganvas --help" in run("benchmarks/startup.py", "--repeats", 1)
 
 
+@pytest.mark.slow
 def test_translate(tmp_path):
     """Memory is no matter of size: the largest picture that is promised, in a process with Python and PyTorch in it."""
     out = tmp_path / "translate.json"
@@ -101,6 +102,7 @@ def test_judging(tmp_path):
         assert row["stored"] == row["answers"] == 8 and 0 < row["median_ms"] <= row["p95_ms"] <= row["largest_ms"]
 
 
+@pytest.mark.slow
 def test_metrics(tmp_path):
     pytest.importorskip("resvg_py")
     pytest.importorskip("efficientnet_lite_pytorch")
@@ -298,6 +300,7 @@ def test_the_experiments_on_discogan(tmp_path):
     assert {path.name for path in tmp_path.glob("*.png")} == {"discogan_modes.png", "discogan_pairs_earth.png"}
 
 
+@pytest.mark.slow
 def test_record_run(tmp_path):
     pytest.importorskip("resvg_py")  # the built-in emoji are an extra
     train = ["-m", "ganvas", "train", "unetgan", "smoke", "--data", "openmoji:food-drink", "--grid-every", "1"]

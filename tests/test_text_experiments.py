@@ -116,6 +116,7 @@ def test_places(experiment, monkeypatch):
     assert found["completion"]["mean offset"]["mean"] < found["completion"]["mean"]["mean"]
 
 
+@pytest.mark.slow
 def test_speed_of_steps_with_captions(tmp_path):
     for system, kinds in (("gancls", ["cls", "int-cls"]), ("stackgan", ["step"]), ("gawwn", ["box", "keypoints"])):
         out = tmp_path / f"{system}.json"

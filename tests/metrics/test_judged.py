@@ -166,6 +166,7 @@ def test_samples_that_are_no_pictures_are_compared_with_what_they_are_like(train
     assert "box_iou" not in evaluate(run, features=tiny).scores
 
 
+@pytest.mark.slow
 def test_the_same_numbers_of_two_processes(trained, tiny, tmp_path):
     values = []
     for processes in (1, 2):
@@ -188,7 +189,7 @@ def test_the_same_numbers_of_two_processes(trained, tiny, tmp_path):
     assert len(values) == 2 and values[0] == values[1]
 
 
-@pytest.mark.parametrize("size", [SIDE, 2 * SIDE])
+@pytest.mark.parametrize("size", [SIDE, pytest.param(2 * SIDE, marks=pytest.mark.slow)])
 def test_runs_of_two_sizes_are_scored_at_one(trained, tiny, size, monkeypatch):
     """Samples are those of the run, resized by Pillow's Lanczos; protocols differ in what was resized alone."""
     seen = []

@@ -13,7 +13,7 @@ DATA = {
     "pix2pix": "openmoji-outlines:train",
     "discogan": "openmoji::openmoji",
     "simgan": "openmoji::openmoji",
-    "gancls": "shapes",
+    "gancls": "shapes:test",
     "gawwn": "openmoji-layout",
 }
 """What smoke runs are trained on, where it is not the pictures of emoji."""

@@ -38,7 +38,7 @@ def same(uris, expected):
 def folders(trained):
     presets = {"box": "smoke", "keypoints": "smoke-keypoints", "completion": "smoke-completion"}
     found = {name: trained("gawwn", preset, "openmoji-layout:train") for name, preset in presets.items()}
-    return found | {"gancls": trained("gancls"), "stackgan": trained("stackgan", data="shapes")}
+    return found | {"gancls": trained("gancls"), "stackgan": trained("stackgan", data="shapes:test")}
 
 
 @pytest.fixture(scope="module")

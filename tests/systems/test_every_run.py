@@ -47,7 +47,7 @@ def tensors(run):
     return Checkpoints(run / "checkpoints").load().tensors
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_resumed_run_ends_with_the_same_bits(name, precision, pictures, tmp_path):
     """Against a run that was not interrupted: weights, averages, optimisers and the last grid."""
