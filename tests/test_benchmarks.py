@@ -46,6 +46,7 @@ def test_step(tmp_path):
         assert row["step"] in printed
 
 
+@pytest.mark.slow
 def test_step_of_a_system_that_enlarges(tmp_path):
     """The folded last layer multiplies more, by zeros: 25 cells of 4 x 4 instead of 81 taps of 1; VGG is counted."""
     out = tmp_path / "step.json"
@@ -79,6 +80,7 @@ def test_translate(tmp_path):
     assert max(row["peak_mib"] for row in rows.values()) < 1024
 
 
+@pytest.mark.slow
 def test_translate_of_a_run_that_enlarges(tmp_path):
     """Four times as large, in tiles, and no seam; tiles cost something, and the network is not counted twice."""
     out = tmp_path / "translate.json"

@@ -274,6 +274,7 @@ def test_scores_while_training(data, tiny, tmp_path):
     assert [*read_stats(unpaired.folder.metrics)[0]["scores"]] == ["kd_tiny"]
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_same_numbers_as_one(pix2pix, tiny, tmp_path):
     words = ["evaluate", str(pix2pix.path), "--features", tiny, "--metrics", "kd", "translation", "--json"]
     found = []

@@ -129,6 +129,7 @@ def test_what_is_drawn_as_asked_is_found_and_what_is_not_is_at_chance(trained, t
     assert protocol["samples"]["drawn_from"] == ["boxes", "keypoints", "label", "text"] and "features" not in protocol
 
 
+@pytest.mark.slow
 def test_each_score_sees_its_own_condition(trained, tiny):
     """A system without ears draws the box, but one colour; one without eyes the colour, but one box."""
     given = {"features": tiny, "metrics": JUDGES}

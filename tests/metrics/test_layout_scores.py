@@ -118,6 +118,7 @@ def drawings(n, seed, side=SIDE):
     return (torch.from_numpy(array).float() for array in (pixels.clip(-1, 1), boxes, points))
 
 
+@pytest.mark.slow
 def test_a_judge_trained_on_boxes_finds_boxes():
     """Beside what a constant answer would get, and boxes of other pictures."""
     pictures, boxes, _ = drawings(300, 0)

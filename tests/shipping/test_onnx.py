@@ -60,9 +60,10 @@ def computed(path: Path, pictures: torch.Tensor | None = None, **inputs: torch.T
     return torch.from_numpy(session.run(["image"], {name: value.numpy() for name, value in given.items()})[0])
 
 
-def smallest() -> list[tuple[str, str]]:
-    """Every system in each of its presets for tests."""
-    return [(name, preset) for name in systems.names() for preset in systems.find(name).PRESETS if "smoke" in preset]
+def smallest() -> list[Any]:
+    """Every system in each of its presets for tests; with `make test` in the first of them."""
+    found = [(name, preset) for name in systems.names() for preset in systems.find(name).PRESETS if "smoke" in preset]
+    return [pytest.param(*one, marks=[pytest.mark.slow] if one[1] != "smoke" else []) for one in found]
 
 
 @pytest.mark.parametrize(("system", "preset"), smallest())

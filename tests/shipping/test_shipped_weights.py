@@ -17,7 +17,9 @@ from ganvas.shipping.export import export
 
 
 def smallest():
-    return [(name, preset) for name in systems.names() for preset in systems.find(name).PRESETS if "smoke" in preset]
+    """Every system in each of its presets for tests; with `make test` in the first of them."""
+    found = [(name, preset) for name in systems.names() for preset in systems.find(name).PRESETS if "smoke" in preset]
+    return [pytest.param(*one, marks=[pytest.mark.slow] if one[1] != "smoke" else []) for one in found]
 
 
 @pytest.mark.parametrize(("system", "preset"), smallest())

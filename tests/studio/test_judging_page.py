@@ -348,7 +348,8 @@ def test_a_study_of_a_run(trained, tmp_path):
     assert action(judges.arrive, studio)({"study": "", "token": token})["view"] == view
 
 
-@pytest.mark.parametrize("system", ["pix2pix", pytest.param("simgan", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("system", ["pix2pix", "simgan"])
 def test_a_study_of_a_run_that_translates(trained, tmp_path, system):
     """Real are targets of the data, by their pixels, and of pairs none of those whose sources are translated."""
     studio = Studio.of([trained(system)], work=tmp_path / "work")

@@ -28,6 +28,7 @@ STUDY = """
 """
 
 
+@pytest.mark.slow
 def test_submitit_starts_a_job_again_that_lost_its_machine(tmp_path: Path) -> None:
     """With submitit's local executor, and the signal that Slurm sends to a job whose machine is taken away."""
     submitit = pytest.importorskip("submitit")

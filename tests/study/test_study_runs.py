@@ -216,6 +216,7 @@ def wait_for(condition: Callable[[], Any], process: subprocess.Popen[str]) -> No
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_a_study_that_is_stopped_saves_and_goes_on(
     write: Write, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,6 +267,7 @@ def test_scores_are_kept_as_evaluate_gives_them(asked: Callable[..., StudyRun], 
             keep_scores(run, wrong)
 
 
+@pytest.mark.slow
 def test_those_that_others_start_from_are_trained_first(write: Write, tmp_path: Path) -> None:
     """Whatever their order in the file; weights that fit are the other run's to begin with."""
     path = write("[variants.afirst]", 'init_from = "wide"', top="seeds = [0]", settings="steps = 2")
