@@ -54,7 +54,9 @@ def studio_at(tmp_path_factory):
         def serve(*runs, public=False, door=None, work=None):
             key = (runs, public, door, work)
             if key not in made:
-                studio = Studio.of(runs, public=public, work=work or tmp_path_factory.mktemp("work"))
+                # Without names those in runs/ here are opened: there are none in a new folder.
+                with contextlib.chdir(tmp_path_factory.mktemp("here")):
+                    studio = Studio.of(runs, public=public, work=work or tmp_path_factory.mktemp("work"))
                 place = listening("127.0.0.1", 0)
                 config = uvicorn.Config(guarded(studio, door or Door(True)), log_level="error")
                 server = uvicorn.Server(config)
@@ -74,6 +76,7 @@ def studio_at(tmp_path_factory):
 def page(chromium):
     """A new person's page. Afterwards: no error of a script, and nothing asked of another machine."""
     context = chromium.new_context(viewport={"width": 1200, "height": 900})
+    context.set_default_timeout(90_000)
     page = context.new_page()
     errors, asked = [], []
     page.on("pageerror", lambda error: errors.append(str(error)))
